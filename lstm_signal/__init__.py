@@ -1,0 +1,91 @@
+"""Walk-forward LSTM and RNN forecasts for backtrader, with the evidence beside them.
+
+The flow goes one way, and a module imports only from its left::
+
+    prices -> windows -> cells, networks -> training, linear -> recipe -> fits -> forecaster -> forecasts
+           -> schedule -> walk -> bt (indicators, broker, strategy, analyzers) -> loading -> runs
+           -> comparison -> cli
+
+`errors`, `files` and `measures` import nothing of ours but `errors`, so any module may call them. The public
+names below load when first used: importing the package loads neither torch nor pandas.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lstm_signal.bt.strategy import ForecastStrategy
+    from lstm_signal.comparison import Comparison, compare, read_comparison
+    from lstm_signal.errors import FitError, InputError, LookAheadError
+    from lstm_signal.forecaster import FittedForecaster, Forecaster, load_forecaster
+    from lstm_signal.forecasts import Forecasts, read_forecasts
+    from lstm_signal.prices import read_prices, sample_prices, total_return
+    from lstm_signal.runs import Costs, Run, backtest
+    from lstm_signal.schedule import WalkForward
+    from lstm_signal.loading import load_strategy
+    from lstm_signal.walk import forecast
+    from lstm_signal.windows import feature
+
+_HOME = {
+    "Comparison": "comparison",
+    "Costs": "runs",
+    "FitError": "errors",
+    "FittedForecaster": "forecaster",
+    "ForecastStrategy": "bt.strategy",
+    "Forecaster": "forecaster",
+    "Forecasts": "forecasts",
+    "InputError": "errors",
+    "LookAheadError": "errors",
+    "Run": "runs",
+    "WalkForward": "schedule",
+    "backtest": "runs",
+    "compare": "comparison",
+    "feature": "windows",
+    "forecast": "walk",
+    "load_forecaster": "forecaster",
+    "load_strategy": "loading",
+    "read_comparison": "comparison",
+    "read_forecasts": "forecasts",
+    "read_prices": "prices",
+    "sample_prices": "prices",
+    "total_return": "prices",
+}
+
+__all__ = [
+    "Comparison",
+    "Costs",
+    "FitError",
+    "FittedForecaster",
+    "ForecastStrategy",
+    "Forecaster",
+    "Forecasts",
+    "InputError",
+    "LookAheadError",
+    "Run",
+    "WalkForward",
+    "backtest",
+    "compare",
+    "feature",
+    "forecast",
+    "load_forecaster",
+    "load_strategy",
+    "read_comparison",
+    "read_forecasts",
+    "read_prices",
+    "sample_prices",
+    "total_return",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'lstm_signal' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"lstm_signal.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,139 @@
+"""One fold's fit: what it may see, one member's training, and the forecasts of what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import ThreadpoolController
+
+from lstm_signal.cells import Weights, stepper
+from lstm_signal.errors import FitError
+from lstm_signal.linear import ridge
+from lstm_signal.recipe import Recipe
+from lstm_signal.windows import Array, Scaler
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What one fold's fit may see, and nothing else.
+
+    Attributes
+    ----------
+    x : ndarray, shape (N + window - 1, F)
+        Features of the bars in the training windows.
+    y : ndarray, shape (N,)
+        Targets of the N training stamps.
+    stamp : int
+        The first test bar [ns since 1970]: the last bar seen, and the key of all randomness.
+    """
+
+    x: Array
+    y: Array
+    stamp: int
+
+    @classmethod
+    def cut(cls, recipe: Recipe, x: Array, y: Array, stamps: pd.DatetimeIndex, first: int, last: int) -> TrainingRows:
+        """Return the rows of the training stamps at positions first to last.
+
+        Parameters
+        ----------
+        recipe : Recipe
+        x, y : ndarray, shapes (bars, F) and (bars,)
+            Features and targets of a whole history: row t of x depends on bars up to t, of y on bars up to t + lag.
+        stamps : DatetimeIndex, shape (bars,)
+        first, last : int
+        """
+        seen = x[first - recipe.window + 1 : last + 1]
+        return cls(seen.copy(), y[first : last + 1].copy(), int(stamps.asi8[last + recipe.lag]))
+
+    def key(self, recipe: Recipe, seed: int) -> str:
+        """Return the identity of the fit: a SHA-256 over all that decides its weights."""
+        decided = {name: value for name, value in recipe.describe().items() if name != "coverage"}
+        digest = hashlib.sha256(json.dumps([decided, self.stamp, seed, sources()], sort_keys=True).encode())
+        for array in (self.x, self.y):
+            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+        return digest.hexdigest()
+
+    def fit(self, recipe: Recipe, seed: int, member: int) -> Member:
+        """Train one member; the same bits in any process and order."""
+        scaler = Scaler.fit(self.x, self.y)
+        x, y = scaler.scale(self.x), scaler.scale_target(self.y)
+        if recipe.cell == "linear":
+            with one_blas_thread():
+                return Member(recipe.cell, recipe.window, scaler, ridge(x, y, recipe.window))
+        return Member(recipe.cell, recipe.window, scaler, self._train(recipe, x, y, seed, member))
+
+    def _train(self, recipe: Recipe, x: Array, y: Array, seed: int, member: int) -> Weights:
+        from lstm_signal import training  # torch takes seconds to load: only what trains pays for it
+        from lstm_signal.networks import Network
+
+        start, order, drop = (
+            training.generator(seed, self.stamp, member, purpose) for purpose in ("start", "order", "dropout")
+        )
+        with training.one_torch_thread():
+            network = Network(recipe.cell, x.shape[1], recipe.hidden, recipe.layers, recipe.dropout)
+            network.start(start, recipe.forget_bias, recipe.recurrent_start)
+            training.train(
+                network, x, y, epochs=recipe.epochs, batch=recipe.batch, learning_rate=recipe.learning_rate,
+                weight_decay=recipe.weight_decay, loss=recipe.loss, order=order, drop=drop,
+            )  # fmt: skip
+        weights = network.weights()
+        if not all(np.isfinite(array).all() for array in weights.values()):
+            raise FitError(f"training became NaN. Lower learning_rate ({recipe.learning_rate}).")
+        return weights
+
+
+@dataclass(frozen=True)
+class Member:
+    """One fitted network: its scaler and weights."""
+
+    cell: str
+    window: int
+    scaler: Scaler
+    weights: Weights
+
+    def forecast(self, x: Array) -> Array:
+        """Return (rows - window + 1,) forecasts, one for each full window of the features x (rows, F)."""
+        step = stepper(self.cell, self.weights, self.window).step
+        with one_blas_thread():
+            answers = np.array([step(row) for row in self.scaler.scale(x)])
+        return self.scaler.unscale_target(answers[self.window - 1 :])
+
+
+def mean_and_spread(members: list[Array]) -> tuple[Array, Array]:
+    """Return (bars,) the members' mean and their deviation (n - 1; NaN for one member).
+
+    Added in the members' order, one bar beside the other: the same bits for one bar as for many.
+    """
+    mean = sum(members[1:], start=members[0].copy()) / len(members)
+    if len(members) == 1:
+        return mean, np.full_like(mean, np.nan)
+    squares = sum(((member - mean) ** 2 for member in members[1:]), start=(members[0] - mean) ** 2)
+    return mean, np.sqrt(squares / (len(members) - 1))
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> Any:
+    """One BLAS thread inside: with two, OpenBLAS splits larger products otherwise and the last bits change."""
+    return _blas().limit(limits=1, user_api="blas")
+
+
+@cache
+def sources() -> str:
+    """Return a SHA-256 of the code that decides a fit, and of torch's version."""
+    digest = hashlib.sha256(importlib.metadata.version("torch").encode())
+    for name in ("windows.py", "linear.py", "networks.py", "training.py", "fits.py"):
+        digest.update((Path(__file__).parent / name).read_bytes())
+    return digest.hexdigest()

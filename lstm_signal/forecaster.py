@@ -1,0 +1,191 @@
+"""A recipe that can be fitted, and what fitting it gives: Forecaster and FittedForecaster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstm_signal.cells import Weights
+from lstm_signal.errors import InputError
+from lstm_signal.files import replacing
+from lstm_signal.fits import Member, TrainingRows, mean_and_spread
+from lstm_signal.prices import as_prices, refuse_fake_opens
+from lstm_signal.recipe import Recipe
+from lstm_signal.windows import FeatureFunction, Scaler, describe_feature, feature_matrix, targets
+
+DEFAULT_SEED = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecaster(Recipe):
+    """A recipe for a network and its training; nothing in it is fitted.
+
+    ==========================================  =================================================
+    ``Forecaster()``                            an LSTM at the defaults
+    ``Forecaster(cell="rnn", hidden=65)``       a simple RNN of 65 hidden units
+    ``lstm.replace(cell="rnn")``                the same recipe, other cell
+    ``lstm.matched("rnn")``                     ... with as many parameters as `lstm` has
+    ``Forecaster(features=("return", mine))``   with a feature of one's own, see `feature`
+    ==========================================  =================================================
+
+    Every field, with its default, stands in `Recipe`.
+
+    Examples
+    --------
+    >>> lstm = Forecaster(window=10)
+    >>> lstm.replace(cell="rnn").window
+    10
+    >>> lstm.parameters, lstm.matched("rnn").hidden
+    (4513, 65)
+    """
+
+    def fit(self, prices: pd.DataFrame, seed: int = DEFAULT_SEED) -> FittedForecaster:
+        """Fit every member on all bars given.
+
+        The fit is that of a walk's fold whose first test bar is the last bar given: the targets known by its close.
+
+        Parameters
+        ----------
+        prices : DataFrame, shape (bars, 6)
+        seed : int
+
+        Returns
+        -------
+        FittedForecaster
+
+        Raises
+        ------
+        InputError
+            If the prices are not clean bars, or too few for two training rows.
+        """
+        prices = as_prices(prices)
+        if self.resolved_target == "open":
+            refuse_fake_opens(prices)
+        needed = self.warm_up + self.lag + 2
+        if len(prices) < needed:
+            raise InputError(f"{len(prices)} bars are too few to fit: {needed} are needed. Load more bars.")
+        x, y = feature_matrix(prices, self.features), targets(prices, self.resolved_target, self.horizon)
+        rows = TrainingRows.cut(self, x, y, prices.index, self.warm_up, len(prices) - 1 - self.lag)
+        members = tuple(rows.fit(self, seed, member) for member in self.seeds)
+        return FittedForecaster(self, members, prices.index[-1], seed, rows.key(self, seed))
+
+
+class FittedForecaster:
+    """A fitted recipe. Made by `Forecaster.fit`; saved as data, never as a pickle.
+
+    Attributes
+    ----------
+    recipe : Forecaster
+    members : tuple of Member
+    data_through : Timestamp
+        The last bar that the fit has seen.
+    seed : int
+    key : str
+        SHA-256 of all that decided the weights.
+    """
+
+    def __init__(
+        self, recipe: Forecaster, members: tuple[Member, ...], data_through: pd.Timestamp, seed: int, key: str
+    ) -> None:
+        self.recipe, self.members, self.seed, self.key = recipe, members, seed, key
+        self.data_through = pd.Timestamp(data_through)
+
+    def __repr__(self) -> str:
+        return f"<fitted {self.recipe.cell}, {len(self.members)} members, data through {self.data_through}>"
+
+    def predict(self, prices: pd.DataFrame) -> pd.Series:
+        """Return the forecast made at the close of every bar.
+
+        Parameters
+        ----------
+        prices : DataFrame, shape (bars, 6)
+
+        Returns
+        -------
+        Series, shape (bars,)
+            Forecast returns, stamped by the bar they were made at; NaN while the first window fills.
+        """
+        prices = as_prices(prices)
+        forecasts = np.full(len(prices), np.nan)
+        if len(prices) > self.recipe.warm_up:
+            x = feature_matrix(prices, self.recipe.features)
+            x = x[self.recipe.warm_up - self.recipe.window + 1 :]
+            forecasts[self.recipe.warm_up :] = mean_and_spread([member.forecast(x) for member in self.members])[0]
+        return pd.Series(forecasts, index=prices.index, name="forecast")
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit as one safetensors file, whole or not at all; return its path."""
+        from safetensors.numpy import save
+
+        tensors: dict[str, np.ndarray] = {}
+        for number, member in enumerate(self.members):
+            tensors |= {f"{number}/{name}": np.ascontiguousarray(w) for name, w in member.weights.items()}
+        scaler = self.members[0].scaler
+        tensors |= {"x_mean": scaler.x_mean, "x_scale": scaler.x_scale,
+                    "y_mean": np.array([scaler.y_mean]), "y_scale": np.array([scaler.y_scale])}  # fmt: skip
+        about = {"schema": 1, "recipe": self.recipe.describe(), "members": len(self.members), "seed": self.seed,
+                 "data_through": self.data_through.isoformat(), "key": self.key}  # fmt: skip
+        with replacing(path) as temporary:
+            temporary.write_bytes(save(tensors, metadata={"lstm_signal": json.dumps(about)}))
+        return Path(path)
+
+
+def load_forecaster(path: str | Path, features: tuple[FeatureFunction, ...] = ()) -> FittedForecaster:
+    """Read a fit that `FittedForecaster.save` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+    features : tuple of functions
+        The features of one's own that the recipe names; their source must be what it was at the fit.
+
+    Raises
+    ------
+    InputError
+        If the file is no saved fit, or one of its own features is missing or has changed.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:  # type: ignore[no-untyped-call]
+            about = json.loads((file.metadata() or {})["lstm_signal"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"{path} is no forecaster that `save` wrote: {error}") from error
+    recipe = Forecaster(**(about["recipe"] | {"features": _known_features(about["recipe"], features)}))
+    scaler = Scaler(
+        tensors["x_mean"], tensors["x_scale"], float(tensors["y_mean"][0]), float(tensors["y_scale"][0])
+    )
+    members = tuple(
+        Member(recipe.cell, recipe.window, scaler, _member_weights(tensors, number))
+        for number in range(about["members"])
+    )
+    return FittedForecaster(recipe, members, pd.Timestamp(about["data_through"]), about["seed"], about["key"])
+
+
+def _member_weights(tensors: Mapping[str, np.ndarray], number: int) -> Weights:
+    prefix = f"{number}/"
+    return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
+
+
+def _known_features(
+    recipe: Mapping[str, Any], given: tuple[FeatureFunction, ...]
+) -> tuple[str | FeatureFunction, ...]:
+    """Return the recipe's features, each of one's own replaced by the function that has its name and source."""
+    found: list[str | FeatureFunction] = []
+    described = {json.dumps(describe_feature(function), sort_keys=True): function for function in given}
+    for item in recipe["features"]:
+        key = json.dumps(item, sort_keys=True)
+        if not isinstance(item, str) and key not in described:
+            raise InputError(
+                f"the fit used a feature of its own, {item['name']!r}: pass that very function in features=(...,), "
+                "unchanged since the fit."
+            )
+        found.append(item if isinstance(item, str) else described[key])
+    return tuple(found)

@@ -1,0 +1,288 @@
+"""Forecasts, stamped by the bar they were made at: with strength, interval, spread and where they came from."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstm_signal.errors import InputError
+from lstm_signal.files import replacing
+from lstm_signal.fits import mean_and_spread
+from lstm_signal.windows import TARGETS, Array, lag, returns, targets
+
+COLUMNS = (
+    "forecast", "price", "lower", "upper", "spread", "strength", "mean", "fold", "data_through", "fit",
+)  # fmt: skip
+MIN_STRENGTH = 20  # earlier out-of-sample forecasts that a strength needs
+MAX_RESIDUALS = 250  # latest realised residuals that an interval is made from
+DECAY = 0.94  # of the EWMA volatility: RiskMetrics Technical Document (1996), daily
+
+_PREFIX = "# lstm_signal "
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts:
+    """What one model said at the close of each out-of-sample bar.
+
+    Attributes
+    ----------
+    name : str
+        The model's column in every table.
+    frame : DataFrame
+        One row a bar that a forecast was made at. `forecast`, `lower`, `upper`, `spread` (deviation over
+        members) and `mean` (the training rows' mean target) are log returns, fractions; `price` is
+        close * exp(forecast), the predicted next value; `strength` is (forecast - mean) over the RMS of its
+        earlier values; `fold`, `data_through` (the last bar the fit has seen) and `fit` say which fit spoke.
+    members : DataFrame, shape (bars, members)
+        Each member's forecast, a log return.
+    about : dict
+        Provenance: prices, recipe, schedule, seed, versions; `audited` is False for forecasts made elsewhere.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    members: pd.DataFrame
+    about: Mapping[str, Any] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def target(self) -> str:
+        """What is forecast: "open", "close" or "next_close"."""
+        return str(self.about["target"])
+
+    @property
+    def horizon(self) -> int:
+        """Bars between forecast and outcome."""
+        return int(self.about["horizon"])
+
+    @property
+    def audited(self) -> bool:
+        """Whether this library made the forecasts, and so vouches for what their fits have seen."""
+        return bool(self.about["audited"])
+
+    def outcomes(self, prices: pd.DataFrame) -> pd.Series:
+        """Return what came of each forecast: log returns by the bar the forecast was made at, NaN while not known.
+
+        Raises
+        ------
+        InputError
+            If the forecasts were made on other prices.
+        """
+        check_same_prices(self, prices)
+        known = pd.Series(targets(prices, self.target, self.horizon), index=prices.index)
+        return known.reindex(self.frame.index).rename("outcome")
+
+    @classmethod
+    def from_frame(
+        cls, frame: pd.DataFrame, *, name: str, target: str = "open", horizon: int = 1
+    ) -> Forecasts:
+        """Take in forecasts made elsewhere; every report calls them unaudited.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            By the bar each forecast was made at; `forecast` [log return] is needed, the other columns of
+            `Forecasts.frame` are taken where they stand. Without `mean`, strength is measured from zero.
+        name : str
+            The model's name in every table.
+        target : {"open", "close", "next_close"}
+            The return that is forecast.
+        horizon : int
+            Bars between forecast and outcome.
+
+        Raises
+        ------
+        InputError
+            If it is no such frame, or its stamps are unsorted, doubled or no dates.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"forecast": [0.01, -0.02]}, index=pd.to_datetime(["2024-01-02", "2024-01-03"]))
+        >>> Forecasts.from_frame(frame, name="mine").audited
+        False
+        """
+        if isinstance(frame, pd.Series):
+            raise InputError("a bare Series does not say what it holds: Forecasts.from_frame takes a DataFrame with a "
+                             "column 'forecast', so call it with series.to_frame('forecast').")  # fmt: skip
+        if not isinstance(frame, pd.DataFrame) or "forecast" not in frame:
+            raise InputError("forecasts need a DataFrame with a column 'forecast' of log returns.")
+        if target not in TARGETS:
+            raise InputError(f"unknown target {target!r}. Known: {', '.join(TARGETS)}.")
+        index = frame.index
+        if not isinstance(index, pd.DatetimeIndex) or index.hasnans or not (index.is_monotonic_increasing and index.is_unique):
+            raise InputError(f"forecasts {name!r} need a DatetimeIndex, sorted, each bar once.")
+        index = index.tz_localize(None) if index.tz is not None else index
+        table = frame.set_axis(pd.DatetimeIndex(index.as_unit("ns"), name="date"))
+        table = table.reindex(columns=list(COLUMNS))
+        for column in COLUMNS[:7]:
+            table[column] = table[column].astype("float64")
+        table["fold"] = table["fold"].fillna(0).astype("int64")
+        table["data_through"] = pd.to_datetime(table["data_through"]).astype("datetime64[ns]")
+        table["fit"] = table["fit"].astype(object).where(table["fit"].notna(), "").astype(str)
+        if table["strength"].isna().all():
+            excess = table["forecast"] - table["mean"].fillna(0.0)
+            table["strength"] = strength(excess.to_numpy())
+        about = {"name": name, "target": target, "horizon": horizon, "audited": False}
+        return cls(name, table, table[["forecast"]].set_axis(["0"], axis=1), about)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the forecasts with their provenance to a .parquet or .csv file; return its path."""
+        path = Path(path)
+        table = self.frame.join(self.members.add_prefix("member_"))
+        about = json.dumps(dict(self.about), sort_keys=True)
+        with replacing(path) as temporary:
+            if path.suffix == ".parquet":
+                table.attrs = {"lstm_signal": about}
+                table.to_parquet(temporary)
+            elif path.suffix == ".csv":
+                with temporary.open("w", encoding="utf-8", newline="") as file:
+                    file.write(f"{_PREFIX}{about}\n")
+                    table.to_csv(file)
+            else:
+                raise InputError(f"cannot save forecasts as {path.name}: the name must end in .parquet or .csv.")
+        return path
+
+
+def read_forecasts(path: str | Path) -> Forecasts:
+    """Read forecasts that `Forecasts.save` wrote.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it carries no provenance (then see `Forecasts.from_frame`).
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"no such file: {path}. Give the path of forecasts that were saved.")
+    foreign = InputError(
+        f"{path} was not saved by lstm_signal. Read it yourself and pass it to Forecasts.from_frame(frame, name=...)."
+    )
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+            about = json.loads(table.attrs["lstm_signal"])
+        else:
+            with path.open(encoding="utf-8") as file:
+                about = json.loads(file.readline().removeprefix(_PREFIX))
+            table = pd.read_csv(
+                path, skiprows=1, index_col="date", parse_dates=["date", "data_through"], float_precision="round_trip"
+            )
+        table.attrs = {}
+        members = table.filter(regex=r"^member_").rename(columns=lambda name: name.removeprefix("member_"))
+        frame = table[list(COLUMNS)].assign(
+            data_through=table["data_through"].astype("datetime64[ns]"), fit=table["fit"].fillna("").astype(str)
+        )
+        frame.index = members.index = pd.DatetimeIndex(table.index.as_unit("ns"), name="date")
+        return Forecasts(str(about["name"]), frame, members, about)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise foreign from error
+
+
+def check_same_prices(forecasts: Forecasts, prices: pd.DataFrame) -> None:
+    """Raise InputError unless every bar that a forecast was made at stands in the prices, with the close it was made from."""
+    frame = forecasts.frame
+    missing = frame.index.difference(prices.index)
+    name = prices.attrs.get("name", "these prices")
+    if len(missing):
+        raise InputError(
+            f"forecasts {forecasts.name!r} were made at {len(missing)} bars that {name} has not, the first {missing[0]}. "
+            "Use the prices they were made on, or forecast again."
+        )
+    close = prices["close"].reindex(frame.index)
+    made_from = frame["price"] / np.exp(frame["forecast"])
+    other = (made_from / close - 1).abs() > 1e-9
+    if other.any():
+        stamp = frame.index[int(np.argmax(other))]
+        raise InputError(
+            f"forecasts {forecasts.name!r} were made on other prices: their close at {stamp} was {made_from[stamp]:.6g}, "
+            f"{name} has {close[stamp]:.6g}. Use the prices they were made on, or forecast again."
+        )
+
+
+def strength(excess: Array) -> Array:
+    """Return (bars,) each forecast - mean over the RMS of its *earlier* values; NaN before 20 of them.
+
+    What makes a threshold comparable between models: at a raw threshold the model that says larger numbers
+    trades more, whatever its skill.
+    """
+    known = np.where(np.isfinite(excess), excess, 0.0)
+    count = np.concatenate([[0], np.cumsum(np.isfinite(excess))[:-1]])
+    squares = np.concatenate([[0.0], np.cumsum(known**2)[:-1]])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = excess / np.sqrt(squares / count)
+    return np.where((count >= MIN_STRENGTH) & (squares > 0), values, np.nan)
+
+
+def volatility(prices: pd.DataFrame) -> Array:
+    """Return (bars,) the EWMA(.94) volatility of returns known at each bar, a fraction a bar; NaN at the first bar."""
+    squares = pd.Series(returns(prices) ** 2)
+    return np.sqrt(squares.ewm(alpha=1 - DECAY, adjust=True, ignore_na=True).mean().to_numpy())
+
+
+def half_width(residuals: Array, sigma: Array, known_after: int, coverage: float) -> Array:
+    """Return (bars,) the half width of each bar's split-conformal interval, from outcomes realised by its close.
+
+    The ceil((n + 1) * coverage)-th smallest of the latest n <= 250 values |residual| / sigma, times the bar's own
+    sigma; NaN while n is too small for that rank (fewer than 9 at .9). Scaling by volatility keeps the coverage
+    in calm and in wild times; see Vovk, Gammerman and Shafer (2005), doi:10.1007/b106715.
+
+    Parameters
+    ----------
+    residuals, sigma : ndarray, shape (bars,)
+        Outcome - forecast, NaN where missing, and the volatility known at each bar.
+    known_after : int
+        Bars after t at which the residual of bar t is realised.
+    coverage : float
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = np.abs(residuals) / sigma
+    there = np.flatnonzero(np.isfinite(scaled))
+    widths = np.full(len(scaled), np.nan)
+    for t in range(known_after, len(scaled)):
+        stop = int(np.searchsorted(there, t - known_after, side="right"))
+        realised = scaled[there[max(0, stop - MAX_RESIDUALS) : stop]]
+        rank = math.ceil((len(realised) + 1) * coverage - 1e-9)  # 1e-9: 100 * .55 is a hair above 55
+        if 1 <= rank <= len(realised):
+            widths[t] = np.partition(realised, rank - 1)[rank - 1] * sigma[t]
+    return widths
+
+
+def assemble(
+    name: str, prices: pd.DataFrame, folds: pd.DataFrame, members: list[Array], about: Mapping[str, Any], coverage: float
+) -> Forecasts:
+    """Return the Forecasts of a walk: what the fits said, with strength and interval made from realised outcomes alone.
+
+    Parameters
+    ----------
+    name : str
+    prices : DataFrame
+    folds : DataFrame
+        By forecast bar: mean, fold, data_through, fit.
+    members : list of ndarray, each of shape (bars,)
+    about : mapping
+    coverage : float
+    """
+    rows = prices.index.get_indexer(folds.index)
+    horizon, target = int(about["horizon"]), str(about["target"])
+    forecast, spread = mean_and_spread(members)
+    outcome = targets(prices, target, horizon)[rows]
+    width = half_width(outcome - forecast, volatility(prices)[rows], lag(target, horizon), coverage)
+    frame = folds.assign(
+        forecast=forecast,
+        price=prices["close"].to_numpy()[rows] * np.exp(forecast),
+        lower=forecast - width,
+        upper=forecast + width,
+        spread=spread,
+        strength=strength(forecast - folds["mean"].to_numpy()),
+    )
+    by_member = pd.DataFrame({str(number): values for number, values in enumerate(members)}, index=folds.index)
+    return Forecasts(name, frame[list(COLUMNS)], by_member, about)

@@ -1,0 +1,170 @@
+"""The settings of a forecaster, each checked and each said once; the command line reads its flags from here."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from lstm_signal.errors import InputError, did_you_mean
+from lstm_signal.windows import TARGETS, FeatureFunction, check_feature, describe_feature, lag, warm_up
+
+_CHOICES = {
+    "cell": ("lstm", "rnn", "linear"),
+    "target": (*TARGETS, None),
+    "loss": ("mse", "huber"),
+    "recurrent_start": ("torch", "orthogonal"),
+}
+_COUNTS = ("window", "horizon", "hidden", "layers", "epochs", "batch", "members")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The settings of a network and its training, checked; nothing in it is fitted. `Forecaster` adds `fit`.
+
+    Attributes
+    ----------
+    cell : str
+        "lstm", "rnn" or "linear" (ridge regression on the same windows; it has one member and no hidden units).
+    window : int
+        Bars that a forecast sees.
+    horizon : int
+        Bars between forecast and outcome.
+    features : tuple
+        What is known of each bar: "return", "gap" (open to previous close), "range" (log high / low), or
+        functions declared with `feature`.
+    target : str, optional
+        The return that is forecast: "open" (next open to the open `horizon` later), "close" or "next_close".
+        Not given, it follows the fill: what the order can earn, "open" for fills at the next open.
+    hidden : int
+        Hidden units a layer.
+    layers : int
+        Recurrent layers.
+    dropout : float
+        Share of h_t dropped between layers while training, 0 to below 1.
+    epochs : int
+        Passes over the training windows.
+    batch : int
+        Windows a training step.
+    learning_rate : float
+        Of AdamW.
+    weight_decay : float
+        Of AdamW, decoupled.
+    loss : str
+        "mse" or "huber".
+    forget_bias : float
+        Of an LSTM's forget rate when training starts.
+    recurrent_start : str
+        "torch" (uniform) or "orthogonal".
+    members : int
+        Networks that differ by seed alone; the forecast is their mean.
+    coverage : float
+        Share of outcomes that the interval shall cover, between 0 and 1.
+
+    Raises
+    ------
+    InputError
+        If a field is unknown or outside its range.
+    """
+
+    cell: str = "lstm"
+    window: int = 20
+    horizon: int = 1
+    features: tuple[str | FeatureFunction, ...] = ("return",)
+    target: str | None = None
+    hidden: int = 32
+    layers: int = 1
+    dropout: float = 0.0
+    epochs: int = 20
+    batch: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    loss: str = "mse"
+    forget_bias: float = 1.0
+    recurrent_start: str = "torch"
+    members: int = 5
+    coverage: float = 0.9
+
+    def __new__(cls, **fields: object) -> Self:
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in fields:
+            if name not in known:
+                raise InputError(f"a {cls.__name__} has no field {name!r}. {did_you_mean(name, known)}")
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        for name, known in _CHOICES.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise InputError(f"unknown {name} {value!r}. {did_you_mean(value, map(str, known))}")
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"{name}={value!r} must be a whole number, 1 or more.")
+        _in_range("dropout", self.dropout, 0 <= self.dropout < 1, "from 0 to below 1")
+        _in_range("coverage", self.coverage, 0 < self.coverage < 1, "between 0 and 1")
+        _in_range("learning_rate", self.learning_rate, 0 < self.learning_rate < np.inf, "a positive number")
+        _in_range("weight_decay", self.weight_decay, 0 <= self.weight_decay < np.inf, "0 or more")
+        _in_range("forget_bias", self.forget_bias, bool(np.isfinite(self.forget_bias)), "a finite number")
+        features = (self.features,) if isinstance(self.features, str) else tuple(self.features)
+        object.__setattr__(self, "features", features)
+        for item in features:
+            check_feature(item)
+        if not features or len(set(features)) < len(features):
+            raise InputError(f"features={features!r} must name at least one feature, each once.")
+
+    def replace(self, **changes: Any) -> Self:
+        """Return the same recipe with some fields changed."""
+        fields: dict[str, Any] = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return type(self)(**(fields | changes))
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that training moves, in one member."""
+        inputs = len(self.features)
+        if self.cell == "linear":
+            return self.window * inputs + 1
+        blocks, hidden = (4 if self.cell == "lstm" else 1), self.hidden
+        first = blocks * hidden * (inputs + hidden + 2)
+        return first + (self.layers - 1) * blocks * hidden * (2 * hidden + 2) + hidden + 1
+
+    def matched(self, cell: str) -> Self:
+        """Return the recipe with another cell and the hidden size whose number of parameters is nearest to this one's."""
+        sizes = range(1, 4 * self.hidden + 2)
+        return min(
+            (self.replace(cell=cell, hidden=size) for size in sizes),
+            key=lambda recipe: abs(recipe.parameters - self.parameters),
+        )
+
+    @property
+    def lag(self) -> int:
+        """Bars after t at which the target of bar t is known."""
+        return lag(self.resolved_target, self.horizon)
+
+    @property
+    def resolved_target(self) -> str:
+        """The target, "open" where none is given."""
+        return self.target or "open"
+
+    @property
+    def warm_up(self) -> int:
+        """Bars before the first window is full: `window` and what the longest feature needs beyond the previous close."""
+        return self.window + warm_up(self.features)
+
+    @property
+    def seeds(self) -> range:
+        """The members' numbers; the linear model has one solution, and so one member."""
+        return range(1 if self.cell == "linear" else self.members)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the recipe as JSON can hold it; a feature of one's own as its name, lookback and source hash."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        features = [describe_feature(item) for item in self.features]
+        return fields | {"features": features, "target": self.resolved_target}
+
+
+def _in_range(name: str, value: object, right: bool, rule: str) -> None:
+    if isinstance(value, bool) or not right:
+        raise InputError(f"{name}={value!r} must be {rule}.")
