@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from lstm_signal.errors import FitError, InputError, LookAheadError
     from lstm_signal.forecaster import FittedForecaster, Forecaster, load_forecaster
     from lstm_signal.forecasts import Forecasts, read_forecasts
+    from lstm_signal.loading import load_strategy
     from lstm_signal.prices import read_prices, sample_prices, total_return
     from lstm_signal.runs import Costs, Run, backtest
     from lstm_signal.schedule import WalkForward
-    from lstm_signal.loading import load_strategy
     from lstm_signal.walk import forecast
     from lstm_signal.windows import feature
 

@@ -159,9 +159,7 @@ def load_forecaster(path: str | Path, features: tuple[FeatureFunction, ...] = ()
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise InputError(f"{path} is no forecaster that `save` wrote: {error}") from error
     recipe = Forecaster(**(about["recipe"] | {"features": _known_features(about["recipe"], features)}))
-    scaler = Scaler(
-        tensors["x_mean"], tensors["x_scale"], float(tensors["y_mean"][0]), float(tensors["y_scale"][0])
-    )
+    scaler = Scaler(tensors["x_mean"], tensors["x_scale"], float(tensors["y_mean"][0]), float(tensors["y_scale"][0]))
     members = tuple(
         Member(recipe.cell, recipe.window, scaler, _member_weights(tensors, number))
         for number in range(about["members"])
@@ -174,9 +172,7 @@ def _member_weights(tensors: Mapping[str, np.ndarray], number: int) -> Weights:
     return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
 
 
-def _known_features(
-    recipe: Mapping[str, Any], given: tuple[FeatureFunction, ...]
-) -> tuple[str | FeatureFunction, ...]:
+def _known_features(recipe: Mapping[str, Any], given: tuple[FeatureFunction, ...]) -> tuple[str | FeatureFunction, ...]:
     """Return the recipe's features, each of one's own replaced by the function that has its name and source."""
     found: list[str | FeatureFunction] = []
     described = {json.dumps(describe_feature(function), sort_keys=True): function for function in given}

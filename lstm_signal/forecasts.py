@@ -15,6 +15,7 @@ import pandas as pd
 from lstm_signal.errors import InputError
 from lstm_signal.files import replacing
 from lstm_signal.fits import mean_and_spread
+from lstm_signal.forecaster import Forecaster
 from lstm_signal.windows import TARGETS, Array, lag, returns, targets
 
 COLUMNS = (
@@ -44,12 +45,16 @@ class Forecasts:
         Each member's forecast, a log return.
     about : dict
         Provenance: prices, recipe, schedule, seed, versions; `audited` is False for forecasts made elsewhere.
+    recipe : Forecaster, optional
+        What the walk was made with; None for forecasts made elsewhere, and for those read from a file that used a feature of
+        one's own, whose function no file holds.
     """
 
     name: str
     frame: pd.DataFrame
     members: pd.DataFrame
     about: Mapping[str, Any] = field(repr=False)
+    recipe: Forecaster | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -82,9 +87,7 @@ class Forecasts:
         return known.reindex(self.frame.index).rename("outcome")
 
     @classmethod
-    def from_frame(
-        cls, frame: pd.DataFrame, *, name: str, target: str = "open", horizon: int = 1
-    ) -> Forecasts:
+    def from_frame(cls, frame: pd.DataFrame, *, name: str, target: str = "open", horizon: int = 1) -> Forecasts:
         """Take in forecasts made elsewhere; every report calls them unaudited.
 
         Parameters
@@ -118,7 +121,11 @@ class Forecasts:
         if target not in TARGETS:
             raise InputError(f"unknown target {target!r}. Known: {', '.join(TARGETS)}.")
         index = frame.index
-        if not isinstance(index, pd.DatetimeIndex) or index.hasnans or not (index.is_monotonic_increasing and index.is_unique):
+        if (
+            not isinstance(index, pd.DatetimeIndex)
+            or index.hasnans
+            or not (index.is_monotonic_increasing and index.is_unique)
+        ):
             raise InputError(f"forecasts {name!r} need a DatetimeIndex, sorted, each bar once.")
         index = index.tz_localize(None) if index.tz is not None else index
         table = frame.set_axis(pd.DatetimeIndex(index.as_unit("ns"), name="date"))
@@ -174,17 +181,29 @@ def read_forecasts(path: str | Path) -> Forecasts:
             with path.open(encoding="utf-8") as file:
                 about = json.loads(file.readline().removeprefix(_PREFIX))
             table = pd.read_csv(
-                path, skiprows=1, index_col="date", parse_dates=["date", "data_through"], float_precision="round_trip"
+                path,
+                skiprows=1,
+                index_col="date",
+                parse_dates=["date", "data_through"],
+                float_precision="round_trip",
             )
         table.attrs = {}
         members = table.filter(regex=r"^member_").rename(columns=lambda name: name.removeprefix("member_"))
         frame = table[list(COLUMNS)].assign(
-            data_through=table["data_through"].astype("datetime64[ns]"), fit=table["fit"].fillna("").astype(str)
+            data_through=table["data_through"].astype("datetime64[ns]"),
+            fit=table["fit"].fillna("").astype(str),
         )
         frame.index = members.index = pd.DatetimeIndex(table.index.as_unit("ns"), name="date")
-        return Forecasts(str(about["name"]), frame, members, about)
+        return Forecasts(str(about["name"]), frame, members, about, _recipe(about))
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise foreign from error
+
+
+def _recipe(about: Mapping[str, Any]) -> Forecaster | None:
+    recipe = about.get("recipe")
+    if recipe is None or not all(isinstance(item, str) for item in recipe["features"]):
+        return None
+    return Forecaster(**recipe)
 
 
 def check_same_prices(forecasts: Forecasts, prices: pd.DataFrame) -> None:
@@ -257,7 +276,12 @@ def half_width(residuals: Array, sigma: Array, known_after: int, coverage: float
 
 
 def assemble(
-    name: str, prices: pd.DataFrame, folds: pd.DataFrame, members: list[Array], about: Mapping[str, Any], coverage: float
+    name: str,
+    prices: pd.DataFrame,
+    folds: pd.DataFrame,
+    members: list[Array],
+    about: Mapping[str, Any],
+    recipe: Forecaster,
 ) -> Forecasts:
     """Return the Forecasts of a walk: what the fits said, with strength and interval made from realised outcomes alone.
 
@@ -269,13 +293,13 @@ def assemble(
         By forecast bar: mean, fold, data_through, fit.
     members : list of ndarray, each of shape (bars,)
     about : mapping
-    coverage : float
+    recipe : Forecaster
     """
     rows = prices.index.get_indexer(folds.index)
     horizon, target = int(about["horizon"]), str(about["target"])
     forecast, spread = mean_and_spread(members)
     outcome = targets(prices, target, horizon)[rows]
-    width = half_width(outcome - forecast, volatility(prices)[rows], lag(target, horizon), coverage)
+    width = half_width(outcome - forecast, volatility(prices)[rows], lag(target, horizon), recipe.coverage)
     frame = folds.assign(
         forecast=forecast,
         price=prices["close"].to_numpy()[rows] * np.exp(forecast),
@@ -285,4 +309,4 @@ def assemble(
         strength=strength(forecast - folds["mean"].to_numpy()),
     )
     by_member = pd.DataFrame({str(number): values for number, values in enumerate(members)}, index=folds.index)
-    return Forecasts(name, frame[list(COLUMNS)], by_member, about)
+    return Forecasts(name, frame[list(COLUMNS)], by_member, about, recipe)

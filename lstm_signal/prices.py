@@ -139,7 +139,7 @@ def _stamps(column: pd.Series, name: str) -> pd.DatetimeIndex:
 def _one_close(raw: pd.DataFrame, close: CloseKind | None, name: str) -> pd.DataFrame:
     """Settle which close is meant when the table has an adjusted one."""
     if close not in (None, "raw", "adjusted"):
-        raise InputError(f'close={close!r} is unknown. {did_you_mean(close, ["raw", "adjusted"])}')
+        raise InputError(f"close={close!r} is unknown. {did_you_mean(close, ['raw', 'adjusted'])}")
     if "adj close" not in raw:
         if close == "adjusted":
             raise InputError(f'{name} has no adjusted close: leave out close="adjusted" (--close adjusted).')

@@ -114,7 +114,12 @@ def forecast(
     schedule = schedule or WalkForward()
     plans = [_plan(prices, each, schedule, label) for each, label in zip(recipes, names, strict=True)]
     answers = _run(_tasks(plans, seed), n_jobs, progress)
-    shared = {"prices": describe_prices(prices), "schedule": schedule.describe(), "seed": seed, "versions": versions()}
+    shared = {
+        "prices": describe_prices(prices),
+        "schedule": schedule.describe(),
+        "seed": seed,
+        "versions": versions(),
+    }
     walked = [
         _collect(plan, prices, [answer for answer in answers if answer.plan == number], shared)
         for number, plan in enumerate(plans)
@@ -186,9 +191,7 @@ def _run(tasks: list[_Task], n_jobs: int | None, progress: bool) -> list[_Answer
     return sorted(bar, key=lambda answer: answer[:3])
 
 
-def _collect(
-    plan: _Plan, prices: pd.DataFrame, answers: list[_Answer], shared: dict[str, Any]
-) -> Forecasts:
+def _collect(plan: _Plan, prices: pd.DataFrame, answers: list[_Answer], shared: dict[str, Any]) -> Forecasts:
     """Put the answers of one recipe's fits in time order and make its Forecasts."""
     members = [
         np.concatenate([answer.forecasts for answer in answers if answer.member == member])
@@ -204,7 +207,7 @@ def _collect(
         "name": plan.name, "recipe": plan.recipe.describe(), "parameters": plan.recipe.parameters,
         "target": plan.recipe.resolved_target, "horizon": plan.recipe.horizon, "audited": True,
     }  # fmt: skip
-    return assemble(plan.name, prices, pd.concat(parts), members, about, plan.recipe.coverage)
+    return assemble(plan.name, prices, pd.concat(parts), members, about, plan.recipe)
 
 
 def describe_prices(prices: pd.DataFrame) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The plug: forecasts as backtrader indicators, strategies, broker and analyzers, in backtrader's own words."""

@@ -1,0 +1,86 @@
+"""Forecasts as the lines of an indicator, looked up by date beside any price feed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import backtrader as bt
+import numpy as np
+import numpy.typing as npt
+
+from lstm_signal.errors import InputError, LookAheadError
+from lstm_signal.forecasts import Forecasts, read_forecasts
+
+_DAY_MS = 86_400_000
+_EPOCH = 719_163  # date.toordinal() of 1970-01-01: backtrader counts days as date.toordinal() does
+
+
+def resolve(forecasts: object, user: str) -> Forecasts:
+    """Return the Forecasts that a parameter holds, reading them if it is a path; `user` is named in the error."""
+    if isinstance(forecasts, Forecasts):
+        return forecasts
+    if isinstance(forecasts, str):
+        return read_forecasts(forecasts)
+    raise InputError(
+        f"{user} was given forecasts={forecasts!r}: pass Forecasts, or the path of saved ones, as in "
+        f"cerebro.addstrategy({user}, forecasts=forecasts). Other forecasts come in by Forecasts.from_frame."
+    )
+
+
+class Forecast(bt.Indicator):
+    """What a model said at each bar of the feed, NaN where it said nothing.
+
+    Lines: `forecast`, `lower`, `upper` and `spread` (log returns) and `strength`. Row t holds what was said at the
+    close of bar t. Daily forecasts are looked up by date, so a feed may stamp its bars 00:00 or 23:59:59;
+    intraday ones by their instant, to the millisecond.
+
+    Raises
+    ------
+    LookAheadError
+        If daily forecasts are put beside intraday bars: a day's forecast is made at its close.
+    """
+
+    lines = ("forecast", "lower", "upper", "spread", "strength")
+    params = (("forecasts", None),)
+    plotinfo = {"plot": False}
+
+    def __init__(self) -> None:
+        forecasts = resolve(self.p.forecasts, type(self).__name__)
+        stamps = forecasts.frame.index
+        self.name = forecasts.name
+        self.daily = bool((stamps == stamps.normalize()).all())
+        self.keys = stamps.as_unit("ms").asi8 // (_DAY_MS if self.daily else 1)
+        self.values = [forecasts.frame[line].to_numpy() for line in self.lines.getlinealiases()]
+
+    def _rows(self, times: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Return the row of each of backtrader's times (days since year 1), -1 where there is none."""
+        days = times - _EPOCH
+        if not self.daily:
+            keys = np.rint(days * _DAY_MS).astype(np.int64)
+        else:
+            keys = np.floor(days).astype(np.int64)
+            again = np.flatnonzero(np.diff(keys) == 0)
+            if len(again):
+                raise LookAheadError(
+                    f"forecasts {self.name!r} are daily, and the feed has several bars on {bt.num2date(times[again[0]]):%Y-%m-%d}: "
+                    "a day's forecast is made at its close. Give daily bars, or forecasts made on these bars."
+                )
+        rows = np.searchsorted(self.keys, keys)
+        rows[rows == len(self.keys)] = 0
+        return np.where(self.keys[rows] == keys, rows, -1) if len(self.keys) else np.full(len(keys), -1)
+
+    def next(self) -> None:
+        """Look the current bar up; with the bar before, to see that daily forecasts stand beside daily bars."""
+        times = np.array([self.data.datetime[ago] for ago in ((-1, 0) if len(self) > 1 else (0,))])
+        row = self._rows(times)[-1]
+        for line, values in zip(self.lines, self.values, strict=True):
+            line[0] = values[row] if row >= 0 else np.nan
+
+    def once(self, start: int, end: int) -> None:
+        """Look all preloaded bars up at once."""
+        before = max(0, start - 1)  # with the bar before, to see that daily forecasts stand beside daily bars
+        times = np.frombuffer(self.data.datetime.array, dtype="float64")[before:end]
+        rows = self._rows(times)[start - before :]
+        for line, values in zip(self.lines, self.values, strict=True):
+            found: Any = np.where(rows >= 0, values[rows], np.nan)
+            line.array[start:end] = type(line.array)("d", found.tobytes())

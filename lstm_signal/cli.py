@@ -1,0 +1,67 @@
+"""The command line's door: verbs, and one clear line when something is wrong. Verbs load when they are called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+
+import click
+
+VERBS = {
+    "compare": "Compare LSTM and RNN, as forecasts and as money, with their baselines.",
+    "forecast": "Walk one model forward and write its forecasts to a file.",
+    "backtest": "Trade one model's forecasts through backtrader.",
+}
+
+
+class _Verbs(click.Group):
+    """A group whose verbs live in `commands`: `--help` need not load pandas."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            from lstm_signal.errors import did_you_mean
+
+            raise click.UsageError(f"no command is called {cmd_name!r}. {did_you_mean(cmd_name, VERBS)}")
+        command: click.Command = getattr(importlib.import_module("lstm_signal.commands"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lstm-signal")
+def cli() -> None:
+    """Walk-forward LSTM and RNN forecasts for backtrader, with the evidence beside them.
+
+    Prices come from --csv FILE or --sample [nasdaq|sp500]. Each command has its own --help.
+    """
+
+
+def main() -> None:
+    """Run the command line: exit status 2 and one line on standard error when something is wrong."""
+    from lstm_signal.errors import FitError, InputError, LookAheadError
+
+    warnings.showwarning = _one_line
+    try:
+        sys.exit(cli(standalone_mode=False))
+    except click.ClickException as error:
+        _stop(error.format_message(), 2)
+    except (InputError, LookAheadError, FitError, OSError) as error:
+        _stop(str(error), 2)
+    except (KeyboardInterrupt, click.Abort):
+        _stop("stopped. Nothing was written.", 130)
+
+
+def _stop(message: str, status: int) -> None:
+    click.echo(f"lstm-signal: {' '.join(message.split())}", err=True)
+    sys.exit(status)
+
+
+def _one_line(message: Warning | str, *_: object) -> None:
+    click.echo(f"lstm-signal: warning: {message}", err=True)

@@ -1,0 +1,94 @@
+"""Strategies by name or path: files that are read, copied and changed, and that no import path knows."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+from lstm_signal.bt.strategy import ForecastStrategy
+from lstm_signal.errors import InputError, did_you_mean
+
+_PACKAGE = Path(__file__).parent
+
+
+def strategies_folder() -> Path:
+    """Return the folder of the shipped strategies: the clone's when the package lies in a clone, else the wheel's copy."""
+    project = _PACKAGE.parent / "pyproject.toml"
+    if project.is_file():
+        with project.open("rb") as file:
+            if tomllib.load(file).get("project", {}).get("name") == "lstm-signal":
+                return _PACKAGE.parent / "strategies"
+    return _PACKAGE / "strategies"
+
+
+def load_strategy(spec: str) -> type[ForecastStrategy]:
+    """Return a strategy class, by the name of a shipped one or by path.
+
+    Parameters
+    ----------
+    spec : str
+        ``"long_flat"`` is a shipped strategy; ``"dir/file.py"`` is the one ForecastStrategy that the file defines,
+        ``"dir/file.py:Class"`` the one named, relative to the working directory.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or class; what the file does define is listed.
+
+    Examples
+    --------
+    >>> load_strategy("long_flat").__name__
+    'LongFlat'
+    """
+    match = re.fullmatch(r"(.+\.py)(?::(\w+))?", spec)
+    place, wanted = (match[1], match[2] or "") if match else (spec, "")
+    if match:
+        path = Path(place)
+        if not path.is_file():
+            raise InputError(f"no such strategy file: {place} (in {Path.cwd()}). Give its path, or a shipped name.")
+    else:
+        shipped = sorted(file.stem for file in strategies_folder().glob("*.py"))
+        if place not in shipped:
+            raise InputError(f"no strategy is called {place!r}. {did_you_mean(place, shipped)} A file needs its .py.")
+        path = strategies_folder() / f"{place}.py"
+    return _choose(_module(path.resolve()), wanted, place)
+
+
+def _module(path: Path) -> ModuleType:
+    """Load a file once for each of its contents; registered in sys.modules, as pickle and dataclasses need it."""
+    source = path.read_bytes()
+    name = f"lstm_signal_strategy_{path.stem}_{hashlib.sha256(str(path).encode() + source).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise InputError(f"strategy file {path.name} fails when loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _choose(module: ModuleType, wanted: str, place: str) -> type[ForecastStrategy]:
+    own = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, ForecastStrategy) and value.__module__ == module.__name__
+    }
+    if wanted:
+        if wanted not in own:
+            raise InputError(f"{place} defines no ForecastStrategy {wanted!r}. {did_you_mean(wanted, own)}")
+        return own[wanted]
+    if len(own) != 1:
+        listed = ", ".join(own) or "none"
+        raise InputError(f"{place} defines {len(own)} ForecastStrategies ({listed}): name one, as in {place}:Class.")
+    return next(iter(own.values()))

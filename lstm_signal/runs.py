@@ -1,0 +1,309 @@
+"""backtest(): prices + forecasts + strategy + costs in a real Cerebro, and what came of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import backtrader as bt
+import numpy as np
+import pandas as pd
+
+from lstm_signal.bt.analyzers import Recorder
+from lstm_signal.bt.broker import YEAR, Broker, CommissionInfo
+from lstm_signal.bt.strategy import FILLS, ForecastStrategy
+from lstm_signal.errors import InputError, did_you_mean
+from lstm_signal.forecasts import Forecasts, check_same_prices
+from lstm_signal.loading import load_strategy
+from lstm_signal.measures import TRADING_ROWS, Measure, describe, periods_per_year, trading_measures
+from lstm_signal.prices import as_prices, refuse_fake_opens, total_return
+from lstm_signal.tables import text_table
+
+FILL_OF_TARGET = {"open": "next_open", "next_close": "next_close", "close": "close"}
+_BASE_PARAMETERS = ("forecasts", "fill")  # set by backtest itself
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What trading costs, as fractions of value.
+
+    Attributes
+    ----------
+    commission : float
+        Of an order's value.
+    slippage : float
+        Of the price, a side: buys fill higher, sells lower.
+    borrow : float
+        Of a short position's value, a year.
+
+    Examples
+    --------
+    >>> Costs(slippage=0)
+    Costs(commission=0.0001, slippage=0, borrow=0.005)
+    """
+
+    commission: float = 0.0001
+    slippage: float = 0.0004
+    borrow: float = 0.005
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+                raise InputError(
+                    f"{name}={value!r} must be a fraction of value, from 0 to below 1 (0.0001 is a basis point)."
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What came of trading one model's forecasts; from the first bar with a forecast to the last bar.
+
+    Attributes
+    ----------
+    name, strategy : str
+        The model's and the strategy's name.
+    equity : Series
+        Value of cash and position at each close, in money.
+    returns : Series
+        Simple returns of equity, a fraction a bar.
+    positions : DataFrame
+        At each close: `size` [shares], `close`, `value`, `exposure` [value / equity], `cash`, and `borrow` and
+        `interest` paid and earned since the start. Shares and prices are those of `total_return(prices)`.
+    orders : DataFrame
+        Every order sent: `sent`, `size`, `wanted` exposure, `forecast` and `strength` it was sent for, `status`.
+    fills : DataFrame
+        Every fill: `date` of the bar whose price it has, `sent`, `size`, `price`, `commission`, `slippage`.
+    trades : DataFrame
+        Every closed trade: `entry`, `exit`, `long`, `pnl` and `pnl_net` of commission and borrow.
+    measures : DataFrame
+        By measure: `value`, `unit`, `reason` if it is undefined.
+    about : dict
+        Fill, costs, cash, parameters, bars a year.
+    """
+
+    name: str
+    strategy: str
+    equity: pd.Series
+    returns: pd.Series
+    positions: pd.DataFrame
+    orders: pd.DataFrame
+    fills: pd.DataFrame
+    trades: pd.DataFrame
+    measures: pd.DataFrame
+    about: Mapping[str, Any] = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.name} by {self.strategy}, {len(self.equity)} bars>"
+
+    def __str__(self) -> str:
+        reasons: list[str] = []
+        title = f"{self.name} by {self.strategy}, {self.equity.index[0]:%Y-%m-%d} to {self.equity.index[-1]:%Y-%m-%d}"
+        return "\n".join([text_table(title, TRADING_ROWS, {self.name: self.describe()}, reasons), *reasons])
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Return the measures as JSON holds them: {value, unit}, and a reason where the value is null."""
+        return describe(
+            {
+                str(key): Measure(float(value) if np.isfinite(value) else None, unit, reason)
+                for key, value, unit, reason in self.measures.itertuples()
+            }
+        )
+
+
+def backtest(
+    prices: pd.DataFrame,
+    forecasts: Forecasts,
+    strategy: str | type[ForecastStrategy] = "long_flat",
+    *,
+    costs: Costs | None = None,
+    cash: float = 100_000.0,
+    fill: str | None = None,
+    cash_rate: float | pd.Series = 0.0,
+    periods_per_year: float | None = None,
+    **parameters: object,
+) -> Run:
+    """Trade forecasts through backtrader, on prices with their dividends chained in.
+
+    Parameters
+    ----------
+    prices : DataFrame, shape (bars, 6)
+        The bars that the forecasts were made on.
+    forecasts : Forecasts
+    strategy : str or class
+        A shipped strategy's name, ``"file.py:Class"``, or a ForecastStrategy.
+    costs : Costs, optional
+    cash : float
+        Money to start with.
+    fill : {"next_open", "next_close", "close"}, optional
+        When an order sent at the close of bar t is filled; by default where the forecast's target starts. ``"close"`` trades at
+        the very close the forecast was made from: a sensitivity, not a way to trade.
+    cash_rate : float or Series
+        Annual rate that cash earns, a fraction; a Series by date is carried forward. Sharpe is of returns above it.
+    periods_per_year : float, optional
+        Bars a year; from the calendar by default.
+    **parameters
+        Of the strategy, such as ``threshold=0.3``.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+        If forecasts and prices do not belong together, or a parameter is unknown.
+    LookAheadError
+        If a forecast's fit has seen a later bar.
+
+    Examples
+    --------
+    >>> import lstm_signal as ls
+    >>> prices = ls.sample_prices().iloc[:400]
+    >>> linear = ls.forecast(prices, ls.Forecaster(cell="linear"), ls.WalkForward(train=200, test=100))
+    >>> run = backtest(prices, linear, "long_flat", threshold=0.3)
+    >>> bool((run.fills["date"] > run.fills["sent"]).all())
+    True
+    """
+    prices = as_prices(prices)
+    check_same_prices(forecasts, prices)
+    cls = load_strategy(strategy) if isinstance(strategy, str) else strategy
+    fill = _fill(fill, forecasts, prices)
+    _check_parameters(cls, parameters)
+    costs = costs or Costs()
+    if isinstance(cash, bool) or not 0 < cash < np.inf:
+        raise InputError(f"cash={cash!r} must be a positive amount of money.")
+    rate = _rates(cash_rate, prices.index)
+    chained = total_return(prices)
+    traded = _run_cerebro(chained, cls, {"forecasts": forecasts, "fill": fill} | parameters, costs, cash, rate)
+    a_year = periods_per_year or _calendar(prices)
+    about = {
+        "fill": fill,
+        "costs": vars(costs),
+        "cash": cash,
+        "parameters": parameters,
+        "periods_per_year": a_year,
+    }
+    return _collect(forecasts, cls.__name__, chained, traded, rate, about)
+
+
+def _calendar(prices: pd.DataFrame) -> float:
+    return periods_per_year(prices.index)
+
+
+def _fill(fill: str | None, forecasts: Forecasts, prices: pd.DataFrame) -> str:
+    """Return the fill, by default where the forecast's target starts; refuse opens that cannot be traded at."""
+    earned = FILL_OF_TARGET[forecasts.target]
+    if fill is not None and fill not in FILLS:
+        raise InputError(f"unknown fill {fill!r}. {did_you_mean(fill, FILLS)}")
+    if fill is not None and fill != earned:
+        warnings.warn(
+            f"{forecasts.name}: the forecast is of {forecasts.target!r}, what an order filled at {earned!r} earns, but "
+            f"fill={fill!r} was asked for.",
+            stacklevel=3,
+        )
+    fill = fill or earned
+    if fill == "next_open":
+        refuse_fake_opens(prices)
+    return fill
+
+
+def _check_parameters(cls: type[ForecastStrategy], parameters: Mapping[str, object]) -> None:
+    if not (isinstance(cls, type) and issubclass(cls, ForecastStrategy)):
+        raise InputError(f"{cls!r} is no ForecastStrategy: subclass lstm_signal.ForecastStrategy and write signal().")
+    known = [name for name in cls.params._getkeys() if name not in _BASE_PARAMETERS]  # type: ignore[attr-defined]
+    for name in parameters:
+        if name not in known:
+            raise InputError(f"{cls.__name__} has no parameter {name!r}. {did_you_mean(name, known)}")
+
+
+def _rates(cash_rate: float | pd.Series, stamps: pd.DatetimeIndex) -> pd.Series:
+    """Return the annual rate of cash at each bar."""
+    if isinstance(cash_rate, pd.Series):
+        rates = cash_rate.sort_index().reindex(stamps, method="ffill").astype("float64")
+    else:
+        rates = pd.Series(float(cash_rate), index=stamps)
+    if not np.isfinite(rates).all():
+        raise InputError(f"cash_rate is {rates[~np.isfinite(rates)].iloc[0]} at {rates.index[~np.isfinite(rates)][0]}: "
+                         "give an annual fraction, from the first bar on.")  # fmt: skip
+    return rates
+
+
+def _run_cerebro(
+    chained: pd.DataFrame,
+    cls: type[ForecastStrategy],
+    parameters: dict[str, Any],
+    costs: Costs,
+    cash: float,
+    rate: pd.Series,
+) -> Any:
+    """Run the strategy in a Cerebro of its own; return it with its recorder."""
+    rates = dict(zip(rate.index.to_pydatetime(), rate.to_numpy(), strict=True)) if rate.any() else None
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.broker = Broker(cash_rate=rates.__getitem__ if rates else None)
+    cerebro.broker.set_cash(cash)
+    # slip_out: backtrader clips the slipped price at the bar's high and low otherwise.
+    cerebro.broker.set_slippage_perc(costs.slippage, slip_open=True, slip_match=True, slip_out=True)
+    cerebro.broker.addcommissioninfo(CommissionInfo(commission=costs.commission, borrow=costs.borrow))
+    cerebro.adddata(bt.feeds.PandasData(dataname=chained))
+    cerebro.addstrategy(cls, **parameters)
+    cerebro.addanalyzer(Recorder, _name="recorder")
+    return cerebro.run()[0]
+
+
+def _collect(
+    forecasts: Forecasts,
+    strategy: str,
+    chained: pd.DataFrame,
+    traded: Any,
+    rate: pd.Series,
+    about: dict[str, Any],
+) -> Run:
+    """Arrange what the recorder kept into the tables of a Run."""
+    recorder = traded.analyzers.recorder
+    bars = pd.DataFrame(recorder.bars).drop(columns="date").set_axis(chained.index)
+    bars = bars[forecasts.frame.index[0] :]
+    equity = bars["equity"].rename(forecasts.name)
+    positions = bars.assign(value=bars["size"] * bars["close"])
+    positions["exposure"] = positions["value"] / equity
+    returns = equity.pct_change().iloc[1:]
+    fills = _fills(recorder.fills, chained, about["fill"])
+    orders = pd.DataFrame(traded.log, columns=["ref", "sent", "size", "wanted", "forecast", "strength"])
+    # backtrader tells the fate of an order at the bar after it was sent: the last bar's has none.
+    orders["status"] = [recorder.status.get(ref, "Submitted") for ref in orders["ref"]]
+    trades = pd.DataFrame(recorder.trades, columns=["entry", "exit", "long", "pnl", "pnl_net"])
+    seconds = pd.Series(np.diff(equity.index.asi8) / 1e9, index=returns.index)
+    paid = fills["commission"].sum() + fills["slippage"].sum() + bars["borrow"].iloc[-1]
+    measures = trading_measures(
+        returns, rate[returns.index] * seconds / YEAR, positions["exposure"], (fills["size"] * fills["price"]).abs().sum(),
+        paid, len(trades) + bool(bars["size"].iloc[-1]), equity.mean(), about["periods_per_year"],
+    )  # fmt: skip
+    columns = ["size", "close", "value", "exposure", "cash", "borrow", "interest"]
+    return Run(
+        forecasts.name,
+        strategy,
+        equity,
+        returns,
+        positions[columns],
+        orders,
+        fills,
+        trades,
+        measure_frame(measures),
+        about,
+    )
+
+
+def _fills(recorded: list[dict[str, Any]], chained: pd.DataFrame, fill: str) -> pd.DataFrame:
+    """Return the fills, with what each lost to slippage against the bar's own price."""
+    fills = pd.DataFrame(recorded, columns=["date", "sent", "ref", "size", "price", "commission"])
+    for column in ("date", "sent"):
+        fills[column] = pd.to_datetime(fills[column]).astype("datetime64[ns]").dt.round("ms")
+    own = chained["open" if fill == "next_open" else "close"].reindex(fills["date"]).to_numpy()
+    return fills.assign(slippage=fills["size"].abs() * (fills["price"] - own).abs())
+
+
+def measure_frame(measures: Mapping[str, Measure]) -> pd.DataFrame:
+    """Return measures as a DataFrame by key: value (NaN where undefined), unit, reason."""
+    frame = pd.DataFrame.from_dict(measures, orient="index", columns=["value", "unit", "reason"])
+    return frame.astype({"value": "float64"})
