@@ -82,7 +82,7 @@ class RNN:
         return (np.tanh((x @ self.W + self.b) + h @ self.U),)
 
 
-CELLS = {"lstm": LSTM, "rnn": RNN}
+CELLS: dict[str, type[LSTM] | type[RNN]] = {"lstm": LSTM, "rnn": RNN}
 
 
 class Stepper:

@@ -63,5 +63,5 @@ def _stop(message: str, status: int) -> None:
     sys.exit(status)
 
 
-def _one_line(message: Warning | str, *_: object) -> None:
+def _one_line(message: Warning | str, *_: object, **__: object) -> None:
     click.echo(f"lstm-signal: warning: {message}", err=True)

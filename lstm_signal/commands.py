@@ -62,20 +62,25 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 _prices = _options(
     click.option("--sample", is_flag=False, flag_value="nasdaq", metavar="[nasdaq|sp500]",
                  help="The built-in daily bars, 1999-2018, of the NASDAQ Composite (default) or the S&P 500."),
-    click.option("--csv", metavar="FILE", help="Bars from a CSV or Parquet file: date, open, high, low, close [, volume, dividend]."),
-    click.option("--close", type=click.Choice(["raw", "adjusted"]), help="Which close is meant when the file has an adjusted one too."),
+    click.option("--csv", metavar="FILE",
+                 help="Bars from a CSV or Parquet file: date, open, high, low, close [, volume, dividend]."),
+    click.option("--close", type=click.Choice(["raw", "adjusted"]),
+                 help="Which close is meant when the file has an adjusted one too."),
 )  # fmt: skip
 _recipe = _options(
-    click.option("--features", default="return", show_default=True, metavar="NAMES", help="return, gap, range; with commas between."),
+    click.option("--features", default="return", show_default=True, metavar="NAMES",
+                 help="return, gap, range; with commas between."),
     _fields_as_flags(Recipe, skip=_NOT_FLAGS),
     _fields_as_flags(WalkForward),
     click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="Keys all randomness."),
     click.option("--jobs", type=int, help="Processes; all cores by default. The numbers do not depend on it."),
-    click.option("--fill", type=click.Choice(FILLS), help="When orders fill; by default where the target starts: next_open."),
+    click.option("--fill", type=click.Choice(FILLS),
+                 help="When orders fill; by default where the target starts: next_open."),
 )  # fmt: skip
 _trading = _options(
     click.option("--strategy", default="long_flat", show_default=True, help="A shipped strategy, or FILE.py:Class."),
-    click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the strategy, such as threshold=0.3."),
+    click.option("--param", "params", multiple=True, metavar="NAME=VALUE",
+                 help="A parameter of the strategy, such as threshold=0.3."),
     _fields_as_flags(Costs),
     click.option("--cash", type=float, default=100_000.0, show_default=True, help="Money to start with."),
 )  # fmt: skip
@@ -93,8 +98,8 @@ _json = click.option(
 def compare(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> None:
     """Compare LSTM and RNN, as forecasts and as money, with their baselines.
 
-    An LSTM, an RNN and an RNN with as many parameters as the LSTM are trained on rolling windows and refitted as they walk
-    forward. Writes report.json and Parquet tables beside it.
+    An LSTM, an RNN and an RNN with as many parameters as the LSTM are trained on rolling windows and refitted as they
+    walk forward. Writes report.json and Parquet tables beside it.
     """
     prices, trading = _read_prices(given), _trading_options(given)
     lstm, schedule = _recipe_of(given, "lstm"), _schedule(given)

@@ -1,4 +1,4 @@
-"""compare(): models side by side with linear, mean, naive and buy & hold; the numbers, arranged, saved and read back."""
+"""compare(): models beside linear, mean, naive and buy & hold; the numbers, arranged, saved and read back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pandas as pd
 from lstm_signal.bt.strategy import ForecastStrategy
 from lstm_signal.errors import InputError
 from lstm_signal.files import replacing
-from lstm_signal.forecasts import Forecasts
+from lstm_signal.forecasts import Forecasts, check_same_prices
 from lstm_signal.measures import FORECAST_ROWS, TRADING_ROWS, Measure, describe, forecast_measures, undefined
 from lstm_signal.prices import as_prices
 from lstm_signal.runs import Costs, Run, backtest
@@ -37,8 +37,8 @@ class Comparison:
     Attributes
     ----------
     report : dict
-        What report.json holds: prices, schedule, costs, models, and each measure as {value, unit}, or with value null and
-        the reason.
+        What report.json holds: prices, schedule, costs, models, and each measure as {value, unit}, or with value null
+        and the reason.
     forecasts : DataFrame
         By model and bar: the columns of `Forecasts.frame` and the outcome [log return].
     returns : DataFrame
@@ -54,7 +54,7 @@ class Comparison:
     fills: pd.DataFrame = field(repr=False)
 
     def table(self, kind: str) -> pd.DataFrame:
-        """Return the measures of "forecasts" or of "trading": a row a measure, a column a model, NaN where undefined."""
+        """Return the measures of "forecasts" or "trading": a row a measure, a column a model, NaN where undefined."""
         rows = {"forecasts": FORECAST_ROWS, "trading": TRADING_ROWS}[kind]
         values = {model: {key: measures[key]["value"] for key in rows} for model, measures in self.report[kind].items()}
         return pd.DataFrame(values, index=list(rows), dtype="float64")
@@ -69,13 +69,15 @@ class Comparison:
 
     def _head(self) -> list[str]:
         report, prices, costs = self.report, self.report["prices"], self.report["costs"]
+        target = "open" if report["target"] == "open" else "close"
         note = f" ({prices['note']})" if prices["note"] else ""
         lines = [
             f"{prices['name']}{note}: {prices['bars']} bars, {prices['first'][:10]} to {prices['last'][:10]}",
             f"{report['forecast_bars']} out-of-sample forecasts from {report['forecast_first'][:10]} on, of the "
-            f"{report['target'].replace('_', ' ')}-to-{report['target'].replace('_', ' ')} return over {report['horizon']} bar(s)",
-            f"{report['strategy']['name']}, filled at the {report['fill'].replace('_', ' ')}; commission {costs['commission']:.4%}, "
-            f"slippage {costs['slippage']:.4%} a side, borrow {costs['borrow']:.2%} a year; {report['periods_per_year']:g} bars a year",
+            f"{target}-to-{target} return over {report['horizon']} bar(s)",
+            f"{report['strategy']['name']}, filled at the {report['fill'].replace('_', ' ')}; commission "
+            f"{costs['commission']:.4%}, slippage {costs['slippage']:.4%} a side, borrow {costs['borrow']:.2%} a year; "
+            f"{report['periods_per_year']:g} bars a year",
         ]
         unaudited = [name for name, model in report["models"].items() if not model["audited"]]
         if unaudited:
@@ -167,6 +169,8 @@ def compare(
     """
     prices = as_prices(prices)
     models = _comparable(models)
+    for model in models:
+        check_same_prices(model, prices)
     models = _on_common_bars([*models, *_linear(prices, models)])
     joined = [*models, *_naive_and_mean(models[0])]
     costs = costs or Costs()
@@ -180,7 +184,7 @@ def compare(
         "trading": {name: run.describe() for name, run in runs.items()},
     }
     if "linear" not in runs:
-        reason = "no recipe to train a linear model by: the forecasts were made elsewhere, or with a feature read from no file"
+        reason = "no recipe to train it by: forecasts made elsewhere, or saved with a feature of one's own"
         report["forecasts"] = _insert_linear(report["forecasts"], undefined(FORECAST_ROWS, reason), before="mean")
         report["trading"] = _insert_linear(report["trading"], undefined(TRADING_ROWS, reason), before=BUY_AND_HOLD)
     outcomes = {model.name: model.frame.assign(outcome=model.outcomes(prices)) for model in joined}

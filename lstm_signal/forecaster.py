@@ -15,7 +15,7 @@ from lstm_signal.cells import Weights
 from lstm_signal.errors import InputError
 from lstm_signal.files import replacing
 from lstm_signal.fits import Member, TrainingRows, mean_and_spread
-from lstm_signal.prices import as_prices, refuse_fake_opens
+from lstm_signal.prices import as_prices, refuse_fake_opens, stamps_of
 from lstm_signal.recipe import Recipe
 from lstm_signal.windows import FeatureFunction, Scaler, describe_feature, feature_matrix, targets
 
@@ -71,7 +71,7 @@ class Forecaster(Recipe):
         if len(prices) < needed:
             raise InputError(f"{len(prices)} bars are too few to fit: {needed} are needed. Load more bars.")
         x, y = feature_matrix(prices, self.features), targets(prices, self.resolved_target, self.horizon)
-        rows = TrainingRows.cut(self, x, y, prices.index, self.warm_up, len(prices) - 1 - self.lag)
+        rows = TrainingRows.cut(self, x, y, stamps_of(prices), self.warm_up, len(prices) - 1 - self.lag)
         members = tuple(rows.fit(self, seed, member) for member in self.seeds)
         return FittedForecaster(self, members, prices.index[-1], seed, rows.key(self, seed))
 
@@ -153,7 +153,7 @@ def load_forecaster(path: str | Path, features: tuple[FeatureFunction, ...] = ()
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="numpy") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="numpy") as file:
             about = json.loads((file.metadata() or {})["lstm_signal"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:

@@ -46,8 +46,8 @@ class Forecasts:
     about : dict
         Provenance: prices, recipe, schedule, seed, versions; `audited` is False for forecasts made elsewhere.
     recipe : Forecaster, optional
-        What the walk was made with; None for forecasts made elsewhere, and for those read from a file that used a feature of
-        one's own, whose function no file holds.
+        What the walk was made with; None for forecasts made elsewhere, and for those read from a file that used a
+        feature of one's own, whose function no file holds.
     """
 
     name: str
@@ -193,7 +193,7 @@ def read_forecasts(path: str | Path) -> Forecasts:
             data_through=table["data_through"].astype("datetime64[ns]"),
             fit=table["fit"].fillna("").astype(str),
         )
-        frame.index = members.index = pd.DatetimeIndex(table.index.as_unit("ns"), name="date")
+        frame.index = members.index = pd.DatetimeIndex(table.index, name="date").as_unit("ns")
         return Forecasts(str(about["name"]), frame, members, about, _recipe(about))
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise foreign from error
@@ -207,14 +207,14 @@ def _recipe(about: Mapping[str, Any]) -> Forecaster | None:
 
 
 def check_same_prices(forecasts: Forecasts, prices: pd.DataFrame) -> None:
-    """Raise InputError unless every bar that a forecast was made at stands in the prices, with the close it was made from."""
+    """Raise InputError unless each bar that a forecast was made at stands in the prices, with the same close."""
     frame = forecasts.frame
     missing = frame.index.difference(prices.index)
     name = prices.attrs.get("name", "these prices")
     if len(missing):
         raise InputError(
-            f"forecasts {forecasts.name!r} were made at {len(missing)} bars that {name} has not, the first {missing[0]}. "
-            "Use the prices they were made on, or forecast again."
+            f"forecasts {forecasts.name!r} were made at {len(missing)} bars that {name} has not, the first "
+            f"{missing[0]}. Use the prices they were made on, or forecast again."
         )
     close = prices["close"].reindex(frame.index)
     made_from = frame["price"] / np.exp(frame["forecast"])
@@ -222,8 +222,9 @@ def check_same_prices(forecasts: Forecasts, prices: pd.DataFrame) -> None:
     if other.any():
         stamp = frame.index[int(np.argmax(other))]
         raise InputError(
-            f"forecasts {forecasts.name!r} were made on other prices: their close at {stamp} was {made_from[stamp]:.6g}, "
-            f"{name} has {close[stamp]:.6g}. Use the prices they were made on, or forecast again."
+            f"forecasts {forecasts.name!r} were made on other prices: their close at {stamp} was "
+            f"{made_from[stamp]:.6g}, {name} has {close[stamp]:.6g}. "
+            "Use the prices they were made on, or forecast again."
         )
 
 
@@ -244,7 +245,7 @@ def strength(excess: Array) -> Array:
 def volatility(prices: pd.DataFrame) -> Array:
     """Return (bars,) the EWMA(.94) volatility of returns known at each bar, a fraction a bar; NaN at the first bar."""
     squares = pd.Series(returns(prices) ** 2)
-    return np.sqrt(squares.ewm(alpha=1 - DECAY, adjust=True, ignore_na=True).mean().to_numpy())
+    return np.asarray(np.sqrt(squares.ewm(alpha=1 - DECAY, adjust=True, ignore_na=True).mean().to_numpy()))
 
 
 def half_width(residuals: Array, sigma: Array, known_after: int, coverage: float) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from lstm_signal.windows import Array
@@ -37,7 +39,7 @@ def ridge(x: Array, y: Array, window: int) -> dict[str, np.ndarray]:
     rows = np.ascontiguousarray(shown.transpose(0, 2, 1)).reshape(len(y), -1)  # (N, T * F)
     edges = np.linspace(0, len(y), BLOCKS + 1).astype(int)
     error = np.zeros(len(PENALTIES))
-    for first, stop in zip(edges[:-1], edges[1:], strict=True):
+    for first, stop in pairwise(edges):
         held = np.zeros(len(y), dtype=bool)
         held[first:stop] = True
         weight, bias = _ridge_path(rows[~held], y[~held])

@@ -17,7 +17,7 @@ _PACKAGE = Path(__file__).parent
 
 
 def strategies_folder() -> Path:
-    """Return the folder of the shipped strategies: the clone's when the package lies in a clone, else the wheel's copy."""
+    """Return the folder of the shipped strategies: the clone's if the package lies in one, else the wheel's copy."""
     project = _PACKAGE.parent / "pyproject.toml"
     if project.is_file():
         with project.open("rb") as file:

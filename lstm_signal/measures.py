@@ -1,4 +1,4 @@
-"""Forecast and trading measures: pure functions of arrays and series, each number with its unit or its reason to be missing."""
+"""Forecast and trading measures: pure functions, each number with its unit, or with the reason why there is none."""
 
 from __future__ import annotations
 
@@ -88,7 +88,10 @@ def forecast_measures(outcome: Array, forecast: Array, mean: Array, spread: Arra
         "rmse": (np.sqrt(np.mean(error**2)), ""),
         "mae": (np.mean(np.abs(error)), ""),
         "r2": (_ratio(np.sum(base**2) - np.sum(error**2), np.sum(base**2)), "no training mean to compare with"),
-        "hit_rate": (_ratio(np.sum(moved & (outcome * forecast > 0)), np.sum(moved)), "the forecast never says up or down"),
+        "hit_rate": (
+            _ratio(int(np.sum(outcome * forecast > 0)), int(np.sum(moved))),
+            "the forecast says neither up nor down",
+        ),
         "correlation": (correlation(outcome, forecast), "the forecast never changes"),
         "spread": (np.mean(spread), "there is one member, or none"),
     }  # fmt: skip
@@ -113,8 +116,8 @@ def correlation(outcome: Array, forecast: Array) -> float:
 
 
 def trading_measures(
-    returns: pd.Series, cash_returns: pd.Series, exposure: pd.Series, traded: float, costs: float, trades: int, mean_equity: float,
-    periods_per_year: float,
+    returns: pd.Series, cash_returns: pd.Series, exposure: pd.Series, traded: float, costs: float, trades: int,
+    mean_equity: float, periods_per_year: float,
 ) -> dict[str, Measure]:  # fmt: skip
     """Return the trading measures of a run.
 
@@ -134,8 +137,8 @@ def trading_measures(
     """
     excess = returns - cash_returns
     years = len(returns) / periods_per_year
-    flat = "equity never moves: no order was filled"
-    moves = len(excess) > 1 and np.ptp(excess.to_numpy()) > 0
+    flat = "no return but that of cash: no order was filled"
+    moves = len(excess) > 1 and np.ptp(excess.to_numpy()) > 1e-12
     values = {
         "annual_return": empyrical.annual_return(returns, annualization=periods_per_year),
         "volatility": empyrical.annual_volatility(returns, annualization=periods_per_year),
@@ -156,8 +159,10 @@ def periods_per_year(stamps: pd.DatetimeIndex) -> float:
 
     Examples
     --------
-    >>> periods_per_year(pd.bdate_range("2024-01-01", periods=30)), periods_per_year(pd.date_range("2024-01-01", periods=30))
-    (252, 365)
+    >>> periods_per_year(pd.bdate_range("2024-01-01", periods=30))
+    252
+    >>> periods_per_year(pd.date_range("2024-01-01", periods=30))
+    365
     """
     days = np.diff(stamps.asi8) / 86_400e9
     typical = float(np.median(days)) if len(days) else 1.0
@@ -166,6 +171,6 @@ def periods_per_year(stamps: pd.DatetimeIndex) -> float:
     if typical >= 5:
         return WEEKS_A_YEAR
     if typical >= 1:
-        return DAYS_A_YEAR if (stamps.dayofweek >= 5).any() else WEEKDAYS_A_YEAR
+        return DAYS_A_YEAR if (stamps.day_of_week >= 5).any() else WEEKDAYS_A_YEAR
     span = (stamps[-1] - stamps[0]) / pd.Timedelta(days=1)
     return float(len(days) / span * 365.25)

@@ -6,6 +6,7 @@ Every random draw comes from a generator that the caller keys, never from torch'
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, cast
 
@@ -61,7 +62,8 @@ class RNN(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
         """Return h (T, B, H) of x (T, B, F), in nn.LSTM's signature."""
         shown = nn.functional.linear(x, self.weight_ih_l0, self.bias_ih_l0 + self.bias_hh_l0)
-        return cast(Tensor, _RNNFunction.apply(shown, self.weight_hh_l0)), None
+        h: Tensor = _RNNFunction.apply(shown, self.weight_hh_l0)  # type: ignore[no-untyped-call]
+        return h, None
 
 
 class Network(nn.Module):
@@ -83,16 +85,16 @@ class Network(nn.Module):
         with torch.random.fork_rng(devices=[]):  # torch's modules draw a start of their own: `start` draws ours
             self.layers = nn.ModuleList(layer(size, hidden) for size in sizes)
             self.readout = nn.Linear(hidden, 1)
-        self.hidden, self.dropout = hidden, dropout
+        self.cell, self.hidden, self.dropout = cell, hidden, dropout
 
     @torch.no_grad()
-    def start(self, generator: torch.Generator, forget_bias: float | None, recurrent: str) -> None:
+    def start(self, generator: torch.Generator, forget_bias: float, recurrent: str) -> None:
         """Draw the starting weights as torch does, uniform in +-1/sqrt(H).
 
         Parameters
         ----------
         generator : torch.Generator
-        forget_bias : float, optional
+        forget_bias : float
             Of an LSTM's forget rate (Jozefowicz et al. 2015, ICML): 1 lets memory last from the start.
         recurrent : {"torch", "orthogonal"}
             "orthogonal" starts each block of the recurrent weights as a rotation (Saxe et al. 2014,
@@ -101,18 +103,21 @@ class Network(nn.Module):
         bound = self.hidden**-0.5
         for parameter in self.parameters():
             parameter.uniform_(-bound, bound, generator=generator)
-        for layer in self.layers:
+        for layer in self._layers():
             if recurrent == "orthogonal":
                 for block in layer.weight_hh_l0.split(self.hidden):
                     nn.init.orthogonal_(block, generator=generator)
-            if forget_bias is not None and isinstance(layer, nn.LSTM):
+            if self.cell == "lstm":  # the forget rate is the second of torch's four blocks
                 layer.bias_ih_l0[self.hidden : 2 * self.hidden] = forget_bias
                 layer.bias_hh_l0[self.hidden : 2 * self.hidden] = 0.0
+
+    def _layers(self) -> Iterable[Any]:
+        return self.layers  # mypy takes what a ModuleList holds for plain modules
 
     def forward(self, x: Tensor, drop: torch.Generator | None = None) -> Tensor:
         """Return the answers (B,) to windows x (T, B, F); dropout masks are drawn from `drop` when given."""
         h = x
-        for number, layer in enumerate(self.layers):
+        for number, layer in enumerate(self._layers()):
             if number and drop is not None and self.dropout:
                 kept = torch.empty_like(h).bernoulli_(1 - self.dropout, generator=drop)
                 h = h * kept / (1 - self.dropout)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ def sample_prices(name: str = "nasdaq") -> pd.DataFrame:
 
 
 def read_prices(path: str | Path, close: CloseKind | None = None) -> pd.DataFrame:
-    """Read bars from a CSV or Parquet file.
+    r"""Read bars from a CSV or Parquet file.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def read_prices(path: str | Path, close: CloseKind | None = None) -> pd.DataFram
     --------
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "bars.csv"
-    >>> _ = file.write_text("date,open,high,low,close\\n2024-01-02,1,2,1,2\\n2024-01-03,2,3,2,3\\n")
+    >>> _ = file.write_text("date,open,high,low,close\n2024-01-02,1,2,1,2\n2024-01-03,2,3,2,3\n")
     >>> read_prices(file)["close"].to_list()
     [2.0, 3.0]
     """
@@ -216,14 +216,14 @@ def as_prices(frame: pd.DataFrame, name: str | None = None) -> pd.DataFrame:
     table = table.reindex(columns=list(COLUMNS))
     table["dividend"] = table["dividend"].fillna(0.0)
     index = raw.index.tz_localize(None) if raw.index.tz is not None else raw.index
-    table.index = pd.DatetimeIndex(index.as_unit("ns"), name="date", freq=None)
+    table.index = pd.DatetimeIndex(index.as_unit("ns"), name="date")
     table.attrs = dict(frame.attrs)
     _check(table, name)
     return table
 
 
 def _check(prices: pd.DataFrame, name: str) -> None:
-    stamps = prices.index
+    stamps = stamps_of(prices)
     if len(stamps) == 0:
         raise InputError(f"{name} holds no bars.")
     if stamps.hasnans:
@@ -245,14 +245,19 @@ def _check(prices: pd.DataFrame, name: str) -> None:
 def _refuse_row(prices: pd.DataFrame, wrong: npt.NDArray[np.bool_], name: str, what: str, rule: str) -> None:
     if wrong.any():
         row = int(np.argmax(wrong))
-        values = what.format(**prices.iloc[row].to_dict())
+        values = what.format_map(prices.iloc[row].to_dict())
         raise InputError(
             f"{name} row {row + 1} ({prices.index[row]}): {values}, must be {rule}. Correct or drop that bar."
         )
 
 
+def stamps_of(frame: pd.DataFrame | pd.Series) -> pd.DatetimeIndex:
+    """Return the index of checked bars, which is a DatetimeIndex."""
+    return cast(pd.DatetimeIndex, frame.index)
+
+
 def growth(prices: pd.DataFrame) -> npt.NDArray[np.float64]:
-    """Return (bars,) the factor by which a reinvested dividend multiplies the shares held: (close + dividend) / close."""
+    """Return (bars,) (close + dividend) / close: by how much a reinvested dividend multiplies the shares held."""
     close = prices["close"].to_numpy()
     return np.asarray((close + prices["dividend"].to_numpy()) / close)
 
@@ -290,7 +295,7 @@ def total_return(prices: pd.DataFrame) -> pd.DataFrame:
 
 def fingerprint(prices: pd.DataFrame) -> str:
     """Return the SHA-256 of the bars: int64 nanoseconds, then little-endian float64 columns in fixed order."""
-    digest = hashlib.sha256(np.ascontiguousarray(prices.index.asi8, dtype="<i8").tobytes())
+    digest = hashlib.sha256(np.ascontiguousarray(stamps_of(prices).asi8, dtype="<i8").tobytes())
     for column in COLUMNS:
         digest.update(np.ascontiguousarray(prices[column], dtype="<f8").tobytes())
     return digest.hexdigest()
@@ -303,9 +308,9 @@ def fake_opens(prices: pd.DataFrame) -> dict[int, float]:
     more than 5 % of its opens, and at least two of them, equal the previous close.
     """
     copied = pd.Series(prices["open"].to_numpy()[1:] == prices["close"].to_numpy()[:-1], index=prices.index[1:])
-    by_year = copied.groupby(copied.index.year).agg(["mean", "sum"])
+    by_year = copied.groupby(stamps_of(prices)[1:].year).agg(["mean", "sum"])
     found = by_year[(by_year["mean"] > MAX_FAKE_OPENS) & (by_year["sum"] >= 2)]
-    return {int(year): float(share) for year, share in found["mean"].items()}
+    return dict(zip(found.index.astype(int).tolist(), found["mean"].tolist(), strict=True))
 
 
 def refuse_fake_opens(prices: pd.DataFrame) -> None:
@@ -315,6 +320,6 @@ def refuse_fake_opens(prices: pd.DataFrame) -> None:
         name = prices.attrs.get("name", "prices")
         told = ", ".join(f"{year} ({share:.0%})" for year, share in years.items())
         raise InputError(
-            f"{name}: opens that are copies of the previous close in {told}; filling at the next open would be trading at "
-            'the close just seen. Fill at the next close instead: target="next_close" (--fill next_close).'
+            f"{name}: opens that are copies of the previous close in {told}; filling at the next open would be trading "
+            'at the close just seen. Fill at the next close instead: target="next_close" (--fill next_close).'
         )

@@ -88,6 +88,7 @@ class Recipe:
     coverage: float = 0.9
 
     def __new__(cls, **fields: object) -> Self:
+        """Refuse a field that there is not, with a hint."""
         known = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in known:
@@ -131,7 +132,7 @@ class Recipe:
         return first + (self.layers - 1) * blocks * hidden * (2 * hidden + 2) + hidden + 1
 
     def matched(self, cell: str) -> Self:
-        """Return the recipe with another cell and the hidden size whose number of parameters is nearest to this one's."""
+        """Return the recipe with another cell, and the hidden size whose number of parameters is nearest."""
         sizes = range(1, 4 * self.hidden + 2)
         return min(
             (self.replace(cell=cell, hidden=size) for size in sizes),
@@ -150,7 +151,7 @@ class Recipe:
 
     @property
     def warm_up(self) -> int:
-        """Bars before the first window is full: `window` and what the longest feature needs beyond the previous close."""
+        """Bars before the first full window: `window`, and what the longest feature needs beyond one bar."""
         return self.window + warm_up(self.features)
 
     @property

@@ -18,7 +18,7 @@ from lstm_signal.errors import InputError, did_you_mean
 from lstm_signal.forecasts import Forecasts, check_same_prices
 from lstm_signal.loading import load_strategy
 from lstm_signal.measures import TRADING_ROWS, Measure, describe, periods_per_year, trading_measures
-from lstm_signal.prices import as_prices, refuse_fake_opens, total_return
+from lstm_signal.prices import as_prices, refuse_fake_opens, stamps_of, total_return
 from lstm_signal.tables import text_table
 
 FILL_OF_TARGET = {"open": "next_open", "next_close": "next_close", "close": "close"}
@@ -137,8 +137,8 @@ def backtest(
     cash : float
         Money to start with.
     fill : {"next_open", "next_close", "close"}, optional
-        When an order sent at the close of bar t is filled; by default where the forecast's target starts. ``"close"`` trades at
-        the very close the forecast was made from: a sensitivity, not a way to trade.
+        When an order sent at the close of bar t is filled; by default where the forecast's target starts. ``"close"``
+        trades at the very close the forecast was made from: a sensitivity, not a way to trade.
     cash_rate : float or Series
         Annual rate that cash earns, a fraction; a Series by date is carried forward. Sharpe is of returns above it.
     periods_per_year : float, optional
@@ -174,7 +174,8 @@ def backtest(
     costs = costs or Costs()
     if isinstance(cash, bool) or not 0 < cash < np.inf:
         raise InputError(f"cash={cash!r} must be a positive amount of money.")
-    rate = _rates(cash_rate, prices.index)
+    rate = _rates(cash_rate, stamps_of(prices))
+    rate[: forecasts.frame.index[0]] = 0.0  # the run, and its interest, start at the first forecast
     chained = total_return(prices)
     traded = _run_cerebro(chained, cls, {"forecasts": forecasts, "fill": fill} | parameters, costs, cash, rate)
     a_year = periods_per_year or _calendar(prices)
@@ -189,7 +190,7 @@ def backtest(
 
 
 def _calendar(prices: pd.DataFrame) -> float:
-    return periods_per_year(prices.index)
+    return periods_per_year(stamps_of(prices))
 
 
 def _fill(fill: str | None, forecasts: Forecasts, prices: pd.DataFrame) -> str:
@@ -212,7 +213,7 @@ def _fill(fill: str | None, forecasts: Forecasts, prices: pd.DataFrame) -> str:
 def _check_parameters(cls: type[ForecastStrategy], parameters: Mapping[str, object]) -> None:
     if not (isinstance(cls, type) and issubclass(cls, ForecastStrategy)):
         raise InputError(f"{cls!r} is no ForecastStrategy: subclass lstm_signal.ForecastStrategy and write signal().")
-    known = [name for name in cls.params._getkeys() if name not in _BASE_PARAMETERS]  # type: ignore[attr-defined]
+    known = [name for name in cls.params._getkeys() if name not in _BASE_PARAMETERS]
     for name in parameters:
         if name not in known:
             raise InputError(f"{cls.__name__} has no parameter {name!r}. {did_you_mean(name, known)}")
@@ -239,7 +240,7 @@ def _run_cerebro(
     rate: pd.Series,
 ) -> Any:
     """Run the strategy in a Cerebro of its own; return it with its recorder."""
-    rates = dict(zip(rate.index.to_pydatetime(), rate.to_numpy(), strict=True)) if rate.any() else None
+    rates = dict(zip(stamps_of(rate).to_pydatetime(), rate.to_numpy(), strict=True)) if rate.any() else None
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.broker = Broker(cash_rate=rates.__getitem__ if rates else None)
     cerebro.broker.set_cash(cash)
@@ -273,11 +274,12 @@ def _collect(
     # backtrader tells the fate of an order at the bar after it was sent: the last bar's has none.
     orders["status"] = [recorder.status.get(ref, "Submitted") for ref in orders["ref"]]
     trades = pd.DataFrame(recorder.trades, columns=["entry", "exit", "long", "pnl", "pnl_net"])
-    seconds = pd.Series(np.diff(equity.index.asi8) / 1e9, index=returns.index)
+    seconds = pd.Series(np.diff(stamps_of(equity).asi8) / 1e9, index=returns.index)
     paid = fills["commission"].sum() + fills["slippage"].sum() + bars["borrow"].iloc[-1]
     measures = trading_measures(
-        returns, rate[returns.index] * seconds / YEAR, positions["exposure"], (fills["size"] * fills["price"]).abs().sum(),
-        paid, len(trades) + bool(bars["size"].iloc[-1]), equity.mean(), about["periods_per_year"],
+        returns, rate[returns.index] * seconds / YEAR, positions["exposure"],
+        (fills["size"] * fills["price"]).abs().sum(), paid, len(trades) + bool(bars["size"].iloc[-1]),
+        equity.mean(), about["periods_per_year"],
     )  # fmt: skip
     columns = ["size", "close", "value", "exposure", "cash", "borrow", "interest"]
     return Run(
@@ -305,5 +307,5 @@ def _fills(recorded: list[dict[str, Any]], chained: pd.DataFrame, fill: str) -> 
 
 def measure_frame(measures: Mapping[str, Measure]) -> pd.DataFrame:
     """Return measures as a DataFrame by key: value (NaN where undefined), unit, reason."""
-    frame = pd.DataFrame.from_dict(measures, orient="index", columns=["value", "unit", "reason"])
+    frame = pd.DataFrame(list(measures.values()), index=list(measures), columns=list(Measure._fields))
     return frame.astype({"value": "float64"})

@@ -61,6 +61,7 @@ class WalkForward:
     anchored: bool = False
 
     def __new__(cls, **fields: object) -> WalkForward:
+        """Refuse a field that there is not, with a hint."""
         known = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in known:

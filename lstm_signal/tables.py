@@ -12,7 +12,7 @@ Columns = Mapping[str, Mapping[str, Mapping[str, Any]]]  # by column and measure
 
 
 def cells(rows: Mapping[str, Row], columns: Columns, reasons: list[str]) -> list[list[str]]:
-    """Return the text of each cell, row by row, the label first; a dash's reason is added to `reasons` once, with its mark."""
+    """Return the text of each cell, row by row, the label first; each dash's reason joins `reasons` once."""
     return [
         [row.label, *(_cell(row, column[key], reasons) for column in columns.values())] for key, row in rows.items()
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
@@ -13,7 +13,10 @@ from torch import Tensor, nn
 from lstm_signal.networks import Network
 from lstm_signal.windows import Array
 
-LOSSES = {"mse": nn.functional.mse_loss, "huber": nn.functional.huber_loss}
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": nn.functional.mse_loss,
+    "huber": nn.functional.huber_loss,
+}
 
 
 def generator(seed: int, stamp: int, member: int, purpose: str) -> torch.Generator:
@@ -55,7 +58,7 @@ class AdamW:
     def __init__(self, parameters: list[nn.Parameter], learning_rate: float, weight_decay: float) -> None:
         self.parameters, self.learning_rate, self.weight_decay = parameters, learning_rate, weight_decay
         self.flat = torch.cat([parameter.detach().flatten() for parameter in parameters])
-        for parameter, part in zip(parameters, self.flat.split([p.numel() for p in parameters]), strict=True):
+        for parameter, part in zip(parameters, torch.split(self.flat, [p.numel() for p in parameters]), strict=True):
             parameter.data = part.view_as(parameter)
         self.mean, self.square, self.steps = torch.zeros_like(self.flat), torch.zeros_like(self.flat), 0
 
@@ -109,7 +112,7 @@ def train(
     in_window = torch.arange(len(x) - len(y) + 1).unsqueeze(1)  # (T, 1)
     optimizer = AdamW(list(network.parameters()), learning_rate, weight_decay)
     for _ in range(epochs):
-        for chosen in torch.randperm(len(y), generator=order).split(batch):
+        for chosen in torch.split(torch.randperm(len(y), generator=order), batch):
             shown: Tensor = rows[in_window + chosen]  # (T, B, F)
-            LOSSES[loss](network(shown, drop), answers[chosen]).backward()
+            LOSSES[loss](network(shown, drop), answers[chosen]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -14,7 +14,7 @@ from lstm_signal.errors import FitError, InputError
 from lstm_signal.fits import TrainingRows
 from lstm_signal.forecaster import DEFAULT_SEED, Forecaster
 from lstm_signal.forecasts import Forecasts, assemble
-from lstm_signal.prices import as_prices, fingerprint, refuse_fake_opens
+from lstm_signal.prices import as_prices, fingerprint, refuse_fake_opens, stamps_of
 from lstm_signal.schedule import Fold, WalkForward
 from lstm_signal.windows import Array, feature_matrix, targets
 
@@ -147,7 +147,7 @@ def _plan(prices: pd.DataFrame, recipe: Forecaster, schedule: WalkForward, name:
         refuse_fake_opens(prices)
     folds = schedule.folds(len(prices), recipe.warm_up, recipe.lag)
     x, y = feature_matrix(prices, recipe.features), targets(prices, recipe.resolved_target, recipe.horizon)
-    rows = [TrainingRows.cut(recipe, x, y, prices.index, fold.first, fold.last) for fold in folds]
+    rows = [TrainingRows.cut(recipe, x, y, stamps_of(prices), fold.first, fold.last) for fold in folds]
     shown = [x[fold.test_start - recipe.window + 1 : fold.test_stop].copy() for fold in folds]
     return _Plan(name, recipe, folds, rows, shown)
 

@@ -84,7 +84,7 @@ def feature(lookback: int) -> Callable[[FeatureFunction], FeatureFunction]:
     """
 
     def declare(function: FeatureFunction) -> FeatureFunction:
-        function.lookback = lookback  # type: ignore[attr-defined]
+        setattr(function, "lookback", lookback)  # noqa: B010 (a function has no such field of its own)
         check_feature(function)
         return function
 
@@ -117,9 +117,9 @@ def describe_feature(item: str | FeatureFunction) -> object:
     try:
         source = inspect.getsource(item)
     except (OSError, TypeError):  # typed at a prompt: the compiled code is all there is
-        source = repr((item.__code__.co_code, item.__code__.co_consts))  # type: ignore[attr-defined]
+        source = repr((item.__code__.co_code, item.__code__.co_consts))
     return {
-        "name": item.__name__,  # type: ignore[attr-defined]
+        "name": item.__name__,
         "lookback": item.lookback,  # type: ignore[attr-defined]
         "sha256": hashlib.sha256(source.encode()).hexdigest(),
     }
@@ -159,7 +159,7 @@ def _own_column(prices: pd.DataFrame, function: FeatureFunction) -> Array:
         value = np.asarray(function(prices.iloc[t - lookback : t + 1]), dtype="float64").reshape(-1)
         if value.size == 0 or not np.isfinite(value[-1]):
             raise InputError(
-                f"feature {function.__name__!r} is "  # type: ignore[attr-defined]
+                f"feature {function.__name__!r} is "
                 f"{value[-1] if value.size else 'empty'} at bar {prices.index[t]}: it must be a finite number "
                 f"of its {lookback + 1} bars. Mend it, or declare a longer lookback."
             )

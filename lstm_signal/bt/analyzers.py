@@ -8,7 +8,10 @@ import backtrader as bt
 
 
 class Recorder(bt.Analyzer):
-    """Keeps equity, cash, size, close, borrow and interest (both since the start) of every bar, every fill, every order's fate and every trade."""
+    """Keeps every bar's equity and what it is made of, every fill, every order's fate and every trade.
+
+    Borrow and interest are counted from the start of the run.
+    """
 
     def __init__(self) -> None:
         self.bars: list[dict[str, Any]] = []
@@ -36,18 +39,21 @@ class Recorder(bt.Analyzer):
         self.next()
 
     def notify_order(self, order: Any) -> None:
-        """Record a fill, and what became of the order."""
+        """Record what became of the order, and its fills.
+
+        Fill by fill: of an order that turns a position round, backtrader may execute the half that closes and reject
+        the other as Margin.
+        """
         self.status[order.ref] = order.getstatusname()
-        if order.status == bt.Order.Completed:
-            size, price = order.executed.size, order.executed.price
+        for fill in order.executed.iterpending():
             self.fills.append(
                 {
-                    "date": bt.num2date(order.executed.dt),
+                    "date": bt.num2date(fill.dt),
                     "sent": bt.num2date(order.created.dt),
                     "ref": order.ref,
-                    "size": size,
-                    "price": price,
-                    "commission": order.comminfo.getcommission(size, price),
+                    "size": fill.size,
+                    "price": fill.price,
+                    "commission": order.comminfo.getcommission(fill.size, fill.price),
                 }
             )
 

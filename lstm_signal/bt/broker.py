@@ -1,4 +1,4 @@
-"""backtrader's own broker and commission scheme, with what they leave out: slippage at the close, cash that earns, borrow at market value."""
+"""backtrader's own broker and commissions, with what they leave out: slippage at the close, interest, borrow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Broker(bt.brokers.BackBroker):
 
     params = (("cash_rate", None),)
 
-    def __init__(self) -> None:
+    def __init__(self, **_: Any) -> None:  # backtrader has taken the parameters out by now
         super().__init__()
         self.interest_earned = 0.0
         self._last: Any = None
@@ -59,7 +59,7 @@ class CommissionInfo(bt.CommissionInfo):
 
     params = (("borrow", 0.0), ("stocklike", True), ("commtype", bt.CommInfoBase.COMM_PERC))
 
-    def __init__(self) -> None:
+    def __init__(self, **_: Any) -> None:
         super().__init__()
         self.borrow_paid = 0.0
 

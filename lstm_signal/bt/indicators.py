@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from lstm_signal.errors import InputError, LookAheadError
 from lstm_signal.forecasts import Forecasts, read_forecasts
+from lstm_signal.prices import stamps_of
 
 _DAY_MS = 86_400_000
 _EPOCH = 719_163  # date.toordinal() of 1970-01-01: backtrader counts days as date.toordinal() does
@@ -40,13 +41,13 @@ class Forecast(bt.Indicator):
         If daily forecasts are put beside intraday bars: a day's forecast is made at its close.
     """
 
-    lines = ("forecast", "lower", "upper", "spread", "strength")
+    lines: Any = ("forecast", "lower", "upper", "spread", "strength")
     params = (("forecasts", None),)
     plotinfo = {"plot": False}
 
-    def __init__(self) -> None:
+    def __init__(self, *_: Any, **__: Any) -> None:  # backtrader has taken feed and parameters out by now
         forecasts = resolve(self.p.forecasts, type(self).__name__)
-        stamps = forecasts.frame.index
+        stamps = stamps_of(forecasts.frame)
         self.name = forecasts.name
         self.daily = bool((stamps == stamps.normalize()).all())
         self.keys = stamps.as_unit("ms").asi8 // (_DAY_MS if self.daily else 1)
@@ -62,8 +63,9 @@ class Forecast(bt.Indicator):
             again = np.flatnonzero(np.diff(keys) == 0)
             if len(again):
                 raise LookAheadError(
-                    f"forecasts {self.name!r} are daily, and the feed has several bars on {bt.num2date(times[again[0]]):%Y-%m-%d}: "
-                    "a day's forecast is made at its close. Give daily bars, or forecasts made on these bars."
+                    f"forecasts {self.name!r} are daily, and the feed has several bars on "
+                    f"{bt.num2date(times[again[0]]):%Y-%m-%d}: a day's forecast is made at its close. Give daily bars, "
+                    "or forecasts made on these bars."
                 )
         rows = np.searchsorted(self.keys, keys)
         rows[rows == len(self.keys)] = 0

@@ -66,7 +66,7 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
     ...         return 1.0 if self.strength[0] > self.p.threshold else 0.0
     """
 
-    params = (("forecasts", None), ("fill", "next_open"), ("exposure", 0.95), ("drift", 0.10))
+    params: Any = (("forecasts", None), ("fill", "next_open"), ("exposure", 0.95), ("drift", 0.10))
 
     # Made by the metaclass for each strategy.
     forecasts: Forecasts
@@ -86,7 +86,8 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
         ahead = frame.index[(frame["data_through"] > frame.index).to_numpy()]
         if len(ahead):
             raise LookAheadError(
-                f"forecasts {self.forecasts.name!r}: the fit behind bar {ahead[0]} has seen {frame['data_through'][ahead[0]]}."
+                f"forecasts {self.forecasts.name!r}: the fit behind bar {ahead[0]} has seen a later bar, "
+                f"{frame['data_through'][ahead[0]]}. Stamp each forecast with the bar it was made at."
             )
         if self.p.fill not in FILLS:
             raise InputError(f"unknown fill {self.p.fill!r}. {did_you_mean(self.p.fill, FILLS)}")
