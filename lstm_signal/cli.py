@@ -43,13 +43,19 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """Run the command line: exit status 2 and one line on standard error when something is wrong."""
+def main(*first: str) -> None:
+    """Run the command line: exit status 2 and one line on standard error when something is wrong.
+
+    Parameters
+    ----------
+    *first : str
+        Arguments before those given on the command line; a strategy file runs itself by them.
+    """
     from lstm_signal.errors import FitError, InputError, LookAheadError
 
     warnings.showwarning = _one_line
     try:
-        sys.exit(cli(standalone_mode=False))
+        sys.exit(cli([*first, *sys.argv[1:]], standalone_mode=False))
     except click.ClickException as error:
         _stop(error.format_message(), 2)
     except (InputError, LookAheadError, FitError, OSError) as error:

@@ -21,7 +21,7 @@ from lstm_signal.measures import FORECAST_ROWS, TRADING_ROWS, Measure, describe,
 from lstm_signal.prices import as_prices
 from lstm_signal.runs import Costs, Run, backtest
 from lstm_signal.schedule import WalkForward
-from lstm_signal.tables import text_table
+from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
 from lstm_signal.walk import check_names, describe_prices, forecast, versions
 
 SCHEMA = 1
@@ -60,12 +60,22 @@ class Comparison:
         return pd.DataFrame(values, index=list(rows), dtype="float64")
 
     def __str__(self) -> str:
+        tables, reasons = self._shown()
+        drawn = [text_table(*table) for table in tables]
+        return "\n\n".join(["\n".join(self._head()), *drawn, "\n".join(reasons)])
+
+    def _repr_html_(self) -> str:
+        tables, reasons = self._shown()
+        return "".join([html_lines(self._head()), *(html_table(*table) for table in tables), html_lines(reasons)])
+
+    def _shown(self) -> tuple[list[tuple[str, list[str], list[list[str]]]], list[str]]:
+        """Return both tables as title, header and rows of text, and the reasons for their dashes."""
         reasons: list[str] = []
-        tables = [
-            text_table(kind.capitalize(), rows, _shown(self.report[kind]), reasons)
-            for kind, rows in (("forecasts", FORECAST_ROWS), ("trading", TRADING_ROWS))
-        ]
-        return "\n\n".join(["\n".join(self._head()), *tables, "\n".join(reasons)])
+        tables = []
+        for kind, rows in (("forecasts", FORECAST_ROWS), ("trading", TRADING_ROWS)):
+            header = ["", *(name.replace(BUY_AND_HOLD, "buy & hold") for name in self.report[kind])]
+            tables.append((kind.capitalize(), header, measure_cells(rows, self.report[kind], reasons)))
+        return tables, reasons
 
     def _head(self) -> list[str]:
         report, prices, costs = self.report, self.report["prices"], self.report["costs"]
@@ -325,7 +335,3 @@ def _report(prices: pd.DataFrame, models: list[Forecasts], runs: Mapping[str, Ru
         },
         "versions": versions(),
     }
-
-
-def _shown(columns: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.replace(BUY_AND_HOLD, "buy & hold"): column for name, column in columns.items()}

@@ -16,6 +16,7 @@ from lstm_signal.errors import InputError
 from lstm_signal.files import replacing
 from lstm_signal.fits import mean_and_spread
 from lstm_signal.forecaster import Forecaster
+from lstm_signal.tables import html_table, text_table
 from lstm_signal.windows import TARGETS, Array, lag, returns, targets
 
 COLUMNS = (
@@ -58,6 +59,37 @@ class Forecasts:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def __repr__(self) -> str:
+        return f"<Forecasts {self.name}, {len(self)} bars, {self.frame.index[0]} to {self.frame.index[-1]}>"
+
+    def __str__(self) -> str:
+        return text_table(*self._shown())
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._shown())
+
+    def _shown(self) -> tuple[str, list[str], list[list[str]]]:
+        """Return the latest rows as title, header and rows of text, units in the labels."""
+        header = [
+            "made at",
+            "forecast [%]",
+            "lower [%]",
+            "upper [%]",
+            "spread [%]",
+            "price",
+            "strength",
+            "data through",
+        ]
+        rows = []
+        for stamp, row in self.frame.tail(5).iterrows():
+            per_cent = [f"{100 * row[name]:.3f}" for name in ("forecast", "lower", "upper", "spread")]
+            through = str(row["data_through"]).removesuffix(" 00:00:00")
+            made_at = str(stamp).removesuffix(" 00:00:00")
+            rows.append([made_at, *per_cent, f"{row['price']:.2f}", f"{row['strength']:.2f}", through])
+        audit = "" if self.audited else ", unaudited"
+        about = f"{len(self)} forecasts of the {self.target} return over {self.horizon} bar(s){audit}"
+        return f"{self.name}: {about}; the latest", header, rows
 
     @property
     def target(self) -> str:

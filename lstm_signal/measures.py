@@ -164,7 +164,7 @@ def periods_per_year(stamps: pd.DatetimeIndex) -> float:
     >>> periods_per_year(pd.date_range("2024-01-01", periods=30))
     365
     """
-    days = np.diff(stamps.asi8) / 86_400e9
+    days = np.diff(stamps.as_unit("ns").asi8) / 86_400e9
     typical = float(np.median(days)) if len(days) else 1.0
     if typical >= 20:
         return MONTHS_A_YEAR

@@ -19,7 +19,7 @@ from lstm_signal.forecasts import Forecasts, check_same_prices
 from lstm_signal.loading import load_strategy
 from lstm_signal.measures import TRADING_ROWS, Measure, describe, periods_per_year, trading_measures
 from lstm_signal.prices import as_prices, refuse_fake_opens, stamps_of, total_return
-from lstm_signal.tables import text_table
+from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
 
 FILL_OF_TARGET = {"open": "next_open", "next_close": "next_close", "close": "close"}
 _BASE_PARAMETERS = ("forecasts", "fill")  # set by backtest itself
@@ -98,9 +98,18 @@ class Run:
         return f"<Run {self.name} by {self.strategy}, {len(self.equity)} bars>"
 
     def __str__(self) -> str:
+        table, reasons = self._shown()
+        return "\n".join([text_table(*table), *reasons])
+
+    def _repr_html_(self) -> str:
+        table, reasons = self._shown()
+        return html_table(*table) + html_lines(reasons)
+
+    def _shown(self) -> tuple[tuple[str, list[str], list[list[str]]], list[str]]:
         reasons: list[str] = []
-        title = f"{self.name} by {self.strategy}, {self.equity.index[0]:%Y-%m-%d} to {self.equity.index[-1]:%Y-%m-%d}"
-        return "\n".join([text_table(title, TRADING_ROWS, {self.name: self.describe()}, reasons), *reasons])
+        rows = measure_cells(TRADING_ROWS, {self.name: self.describe()}, reasons)
+        span = f"{self.equity.index[0]:%Y-%m-%d} to {self.equity.index[-1]:%Y-%m-%d}"
+        return (f"{self.name} by {self.strategy}, {span}", ["", self.name], rows), reasons
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Return the measures as JSON holds them: {value, unit}, and a reason where the value is null."""

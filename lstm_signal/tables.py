@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 from lstm_signal.measures import Row
@@ -11,7 +12,7 @@ from lstm_signal.measures import Row
 Columns = Mapping[str, Mapping[str, Mapping[str, Any]]]  # by column and measure: {"value", "unit", "reason"}
 
 
-def cells(rows: Mapping[str, Row], columns: Columns, reasons: list[str]) -> list[list[str]]:
+def measure_cells(rows: Mapping[str, Row], columns: Columns, reasons: list[str]) -> list[list[str]]:
     """Return the text of each cell, row by row, the label first; each dash's reason joins `reasons` once."""
     return [
         [row.label, *(_cell(row, column[key], reasons) for column in columns.values())] for key, row in rows.items()
@@ -28,21 +29,38 @@ def _cell(row: Row, measure: Mapping[str, Any], reasons: list[str]) -> str:
     return known[0].partition(":")[0]
 
 
-def text_table(title: str, rows: Mapping[str, Row], columns: Columns, reasons: list[str]) -> str:
-    """Return a table for the terminal, drawn by rich: a row a measure, a column a model."""
+def text_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table for the terminal, drawn by rich: the first column is text, the others are numbers."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("")
-    for name in columns:
-        table.add_column(Text(name), justify="right")
-    for row in cells(rows, columns, reasons):
+    table = Table(box=box.SIMPLE_HEAD)
+    for number, name in enumerate(header):
+        table.add_column(Text(name), justify="right" if number else "left")
+    for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     # As wide as the table needs: a name that is cut off is worse than a line that wraps.
-    console = Console(file=io.StringIO(), width=40 + sum(max(len(name), 12) + 4 for name in columns))
+    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    console = Console(file=io.StringIO(), width=sum(widths) + 4 * len(widths))
     console.print(table)
     drawn: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in drawn.splitlines()).rstrip()
+    return "\n".join([title, *(line.rstrip() for line in drawn.splitlines())]).rstrip()
+
+
+def html_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the same table for a notebook; every text in it is escaped."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+    body = "".join(
+        f'<tr><th scope="row" style="text-align:left">{escape(row[0])}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table><caption>{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def html_lines(lines: Sequence[str]) -> str:
+    """Return lines of text for a notebook, escaped."""
+    return "".join(f"<div>{escape(line)}</div>" for line in lines)

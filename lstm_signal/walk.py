@@ -106,7 +106,7 @@ def forecast(
     >>> from lstm_signal import sample_prices
     >>> linear = forecast(sample_prices().iloc[:400], Forecaster(cell="linear"), WalkForward(train=200, test=100))
     >>> len(linear), linear.frame.index[0].date().isoformat()
-    (179, '1999-11-16')
+    (179, '1999-11-17')
     """
     prices = as_prices(prices)
     recipes = [recipe] if isinstance(recipe, Forecaster) else list(recipe)
@@ -176,7 +176,7 @@ def _work(task: _Task) -> _Answer:
 def _run(tasks: list[_Task], n_jobs: int | None, progress: bool) -> list[_Answer]:
     """Return every task's answer, in the tasks' order, whichever process finishes first."""
     from joblib import Parallel, cpu_count, delayed
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     if n_jobs is not None and (not isinstance(n_jobs, int) or n_jobs < 1):
         raise InputError(f"n_jobs={n_jobs!r} must be a whole number of processes, 1 or more, or None for all cores.")

@@ -15,3 +15,9 @@ class BuyAndHold(ForecastStrategy):
 
     def signal(self) -> float:
         return 1.0
+
+
+if __name__ == "__main__":
+    from lstm_signal.cli import main
+
+    main("backtest", "--strategy", __file__)

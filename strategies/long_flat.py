@@ -17,3 +17,9 @@ class LongFlat(ForecastStrategy):
 
     def signal(self) -> float:
         return 1.0 if self.strength[0] > self.p.threshold else 0.0
+
+
+if __name__ == "__main__":
+    from lstm_signal.cli import main
+
+    main("backtest", "--strategy", __file__)

@@ -19,3 +19,9 @@ class LongShort(ForecastStrategy):
         if self.strength[0] > self.p.threshold:
             return 1.0
         return -1.0 if self.strength[0] < -self.p.threshold else 0.0
+
+
+if __name__ == "__main__":
+    from lstm_signal.cli import main
+
+    main("backtest", "--strategy", __file__)

@@ -143,7 +143,9 @@ def test_an_lstm_beats_the_mean_where_there_is_something_to_learn() -> None:
     for t in range(1, 700):
         returns[t] = 0.5 * returns[t - 1] + shocks[t]
     close = 100 * np.exp(np.cumsum(returns))
-    bars = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), close), index=pd.bdate_range("2000", periods=700))
+    bars = pd.DataFrame(
+        dict.fromkeys(("open", "high", "low", "close"), close), index=pd.bdate_range("2000", periods=700)
+    )
     recipe = ls.Forecaster(window=5, hidden=8, epochs=15, members=2, target="close", learning_rate=5e-3)
     schedule = ls.WalkForward(train=400, test=130)
     found = ls.forecast(bars, [recipe, recipe.replace(cell="rnn")], schedule, n_jobs=1, progress=False)

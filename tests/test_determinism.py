@@ -80,7 +80,11 @@ def test_a_saved_fit_answers_the_same_bits(prices: pd.DataFrame, tmp_path) -> No
     for recipe in RECIPES:
         fitted = recipe.fit(prices.iloc[:80])
         loaded = ls.load_forecaster(fitted.save(tmp_path / "model.safetensors"))
-        assert (loaded.recipe, loaded.data_through, loaded.key) == (recipe.replace(target="open"), fitted.data_through, fitted.key)
+        assert (loaded.recipe, loaded.data_through, loaded.key) == (
+            recipe.replace(target="open"),
+            fitted.data_through,
+            fitted.key,
+        )
         pd.testing.assert_series_equal(loaded.predict(prices), fitted.predict(prices), check_exact=True)
     assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
 

@@ -33,7 +33,12 @@ def walked(prices, stamps=None, fit="0123456789ab") -> ls.Forecasts:
     members = [np.sin(np.arange(bars) * (k + 1)) / 300 + 1 / 3e9 for k in range(3)]
     recipe = ls.Forecaster(window=10, members=3)
     folds = pd.DataFrame(
-        {"mean": 0.1 + 0.2, "fold": np.arange(bars) // 50, "data_through": stamps[np.arange(bars) // 50 * 50], "fit": fit},
+        {
+            "mean": 0.1 + 0.2,
+            "fold": np.arange(bars) // 50,
+            "data_through": stamps[np.arange(bars) // 50 * 50],
+            "fit": fit,
+        },
         index=stamps,
     )
     folds["mean"] /= 1e4

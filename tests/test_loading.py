@@ -16,12 +16,15 @@ class Mine(ForecastStrategy):
     def signal(self):
         return 1.0
 """
-TWO = ONE + """
+TWO = (
+    ONE
+    + """
 
 class Yours(ForecastStrategy):
     def signal(self):
         return -1.0
 """
+)
 
 
 @pytest.fixture

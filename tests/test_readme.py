@@ -14,12 +14,16 @@ BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 def printed_and_shown(text: str) -> list[tuple[str, str]]:
     """Run every Python block in one namespace; return what each printed, with the text block that follows it."""
-    blocks, pairs, namespace = BLOCK.findall(text), [], {"__name__": "__main__"}  # backtrader looks a class up by its module
+    blocks, pairs, namespace = (
+        BLOCK.findall(text),
+        [],
+        {"__name__": "__main__"},
+    )  # backtrader looks a class up by its module
     for (kind, code), (next_kind, shown) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
         if kind == "python":
             output = io.StringIO()
             with contextlib.redirect_stdout(output):
-                exec(compile(code, "README.md", "exec"), namespace)  # noqa: S102
+                exec(compile(code, "README.md", "exec"), namespace)
             pairs.append((output.getvalue(), shown if next_kind == "text" else ""))
     return pairs
 
