@@ -56,6 +56,9 @@ def main(*first: str) -> None:
     warnings.showwarning = _one_line
     try:
         sys.exit(cli([*first, *sys.argv[1:]], standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
     except click.ClickException as error:
         _stop(error.format_message(), 2)
     except (InputError, LookAheadError, FitError, OSError) as error:

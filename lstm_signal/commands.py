@@ -22,7 +22,7 @@ from lstm_signal.forecasts import Forecasts, read_forecasts
 from lstm_signal.loading import load_strategy
 from lstm_signal.prices import SAMPLES, read_prices, sample_prices
 from lstm_signal.recipe import Recipe
-from lstm_signal.runs import FILL_OF_TARGET, Costs
+from lstm_signal.runs import FILL_OF_TARGET, Costs, check_cash, check_parameters
 from lstm_signal.runs import backtest as run_backtest
 from lstm_signal.schedule import WalkForward
 from lstm_signal.walk import forecast as walk
@@ -214,4 +214,6 @@ def _trading_options(given: dict[str, Any]) -> dict[str, Any]:
             params[name] = value
     costs = Costs(**{field.name: given[field.name] for field in dataclasses.fields(Costs)})
     strategy = load_strategy(given["strategy"])
+    check_parameters(strategy, params)
+    check_cash(given["cash"])
     return {"strategy": strategy, "costs": costs, "fill": given["fill"], "cash": given["cash"]} | params

@@ -150,6 +150,8 @@ class Forecasts:
                              "column 'forecast', so call it with series.to_frame('forecast').")  # fmt: skip
         if not isinstance(frame, pd.DataFrame) or "forecast" not in frame:
             raise InputError("forecasts need a DataFrame with a column 'forecast' of log returns.")
+        if not isinstance(horizon, int) or isinstance(horizon, bool) or horizon < 1:
+            raise InputError(f"horizon={horizon!r} must be a whole number of bars, 1 or more.")
         if target not in TARGETS:
             raise InputError(f"unknown target {target!r}. Known: {', '.join(TARGETS)}.")
         index = frame.index
@@ -163,9 +165,12 @@ class Forecasts:
         table = frame.set_axis(pd.DatetimeIndex(index.as_unit("ns"), name="date"))
         table = table.reindex(columns=list(COLUMNS))
         for column in COLUMNS[:7]:
-            table[column] = table[column].astype("float64")
+            try:
+                table[column] = table[column].astype("float64")
+            except (TypeError, ValueError) as error:
+                raise InputError(f"forecasts {name!r}: column {column!r} must hold numbers: {error}") from error
         table["fold"] = table["fold"].fillna(0).astype("int64")
-        table["data_through"] = pd.to_datetime(table["data_through"]).astype("datetime64[ns]")
+        table["data_through"] = pd.to_datetime(table["data_through"]).dt.tz_localize(None).astype("datetime64[ns]")
         table["fit"] = table["fit"].astype(object).where(table["fit"].notna(), "").astype(str)
         if table["strength"].isna().all():
             excess = table["forecast"] - table["mean"].fillna(0.0)
@@ -217,7 +222,7 @@ def read_forecasts(path: str | Path) -> Forecasts:
                 skiprows=1,
                 index_col="date",
                 parse_dates=["date", "data_through"],
-                float_precision="round_trip",
+                dtype={"fit": str},  # a key may look like a number
             )
         table.attrs = {}
         members = table.filter(regex=r"^member_").rename(columns=lambda name: name.removeprefix("member_"))
@@ -226,8 +231,10 @@ def read_forecasts(path: str | Path) -> Forecasts:
             fit=table["fit"].fillna("").astype(str),
         )
         frame.index = members.index = pd.DatetimeIndex(table.index, name="date").as_unit("ns")
+        if not {"name", "target", "horizon", "audited"} <= set(about):
+            raise KeyError("provenance")
         return Forecasts(str(about["name"]), frame, members, about, _recipe(about))
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise foreign from error
 
 

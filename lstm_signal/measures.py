@@ -136,7 +136,7 @@ def trading_measures(
         Bars a year.
     """
     excess = returns - cash_returns
-    years = len(returns) / periods_per_year
+    years = len(returns) / periods_per_year or np.nan  # no bar, no year
     flat = "no return but that of cash: no order was filled"
     moves = len(excess) > 1 and np.ptp(excess.to_numpy()) > 1e-12
     values = {
@@ -149,7 +149,8 @@ def trading_measures(
         "trades": float(trades),
         "costs": costs / mean_equity / years,
     }
-    return {key: _measure(TRADING_ROWS, key, value, flat) for key, value in values.items()}
+    reason = flat if len(returns) > 1 else "fewer than two bars"
+    return {key: _measure(TRADING_ROWS, key, value, reason) for key, value in values.items()}
 
 
 def periods_per_year(stamps: pd.DatetimeIndex) -> float:
@@ -171,6 +172,6 @@ def periods_per_year(stamps: pd.DatetimeIndex) -> float:
     if typical >= 5:
         return WEEKS_A_YEAR
     if typical >= 1:
-        return DAYS_A_YEAR if (stamps.day_of_week >= 5).any() else WEEKDAYS_A_YEAR
+        return DAYS_A_YEAR if (stamps.day_of_week >= 5).mean() > 0.1 else WEEKDAYS_A_YEAR
     span = (stamps[-1] - stamps[0]) / pd.Timedelta(days=1)
     return float(len(days) / span * 365.25)

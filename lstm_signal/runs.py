@@ -179,10 +179,9 @@ def backtest(
     check_same_prices(forecasts, prices)
     cls = load_strategy(strategy) if isinstance(strategy, str) else strategy
     fill = _fill(fill, forecasts, prices)
-    _check_parameters(cls, parameters)
+    check_parameters(cls, parameters)
     costs = costs or Costs()
-    if isinstance(cash, bool) or not 0 < cash < np.inf:
-        raise InputError(f"cash={cash!r} must be a positive amount of money.")
+    check_cash(cash)
     rate = _rates(cash_rate, stamps_of(prices))
     rate[: forecasts.frame.index[0]] = 0.0  # the run, and its interest, start at the first forecast
     chained = total_return(prices)
@@ -219,13 +218,22 @@ def _fill(fill: str | None, forecasts: Forecasts, prices: pd.DataFrame) -> str:
     return fill
 
 
-def _check_parameters(cls: type[ForecastStrategy], parameters: Mapping[str, object]) -> None:
+def check_cash(cash: float) -> None:
+    """Raise InputError unless it is an amount that one can start with."""
+    if isinstance(cash, bool) or not 0 < cash < np.inf:
+        raise InputError(f"cash={cash!r} must be a positive amount of money.")
+
+
+def check_parameters(cls: type[ForecastStrategy], parameters: Mapping[str, object]) -> None:
+    """Raise InputError unless it is a ForecastStrategy that has these parameters, numbers where its own are."""
     if not (isinstance(cls, type) and issubclass(cls, ForecastStrategy)):
         raise InputError(f"{cls!r} is no ForecastStrategy: subclass lstm_signal.ForecastStrategy and write signal().")
-    known = [name for name in cls.params._getkeys() if name not in _BASE_PARAMETERS]
-    for name in parameters:
+    known = {name: default for name, default in cls.params._getitems() if name not in _BASE_PARAMETERS}
+    for name, value in parameters.items():
         if name not in known:
             raise InputError(f"{cls.__name__} has no parameter {name!r}. {did_you_mean(name, known)}")
+        if type(known[name]) in (int, float) and type(value) not in (int, float):
+            raise InputError(f"{cls.__name__}: {name}={value!r} must be a number, as {known[name]!r} is.")
 
 
 def _rates(cash_rate: float | pd.Series, stamps: pd.DatetimeIndex) -> pd.Series:

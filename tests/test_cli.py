@@ -105,6 +105,10 @@ def doubled(table: pd.DataFrame) -> pd.DataFrame:
 
 WRONG_BARS = {
     "no close": (lambda table: table.drop(columns="close"), ["no column 'close'", "open, high, low"]),
+    "a name over two lines": (
+        lambda table: table.drop(columns="close").rename(columns={"volume": "vol\nume"}),
+        ["no column 'close'", "vol ume"],
+    ),
     "no number": (at(7, "open", "n/a?"), ["row 7", "1999-01-12", "open", "'n/a?' is no number"]),
     "NaN": (at(7, "close", "NaN"), ["row 7", "1999-01-12", "close nan"]),
     "nothing": (at(7, "close", ""), ["row 7", "close nan"]),
@@ -117,7 +121,9 @@ WRONG_BARS = {
     "doubled": (doubled, ["row 4", "1999-01-06", "stands twice"]),
     "two closes": (lambda table: table.assign(Close="1"), ["more than one column named 'close'"]),
     "no bars": (lambda table: table.iloc[:0], ["no bars"]),
-    "too few bars": (lambda table: table.iloc[: NEEDED - 1], [f"{NEEDED - 1} bars cannot hold one fold", f"needs {NEEDED}"]),
+    "too few bars": (
+        lambda table: table.iloc[: NEEDED - 1], [f"{NEEDED - 1} bars cannot hold one fold", f"needs {NEEDED}"],
+    ),
     "adjusted close too": (
         lambda table: table.assign(**{"Adj Close": table["close"]}), ["ambiguous", "--close raw", "--close adjusted"],
     ),
@@ -345,16 +351,6 @@ def test_help_loads_nothing_heavy():
     assert loaded & HEAVY == set()
 
 
-def test_a_backtest_of_saved_forecasts_loads_no_torch(lstm_signal, bars, tmp_path):
-    path = tmp_path / "f.parquet"
-    lstm_signal("forecast", "--cell", "linear", "--csv", bars, *SCHEDULE, "--out", path)
-    arguments = ["lstm-signal", "backtest", "--csv", bars, "--forecasts", str(path)]
-    code = f"import sys\nfrom lstm_signal.cli import main\nsys.argv = {arguments!r}\n"
-    loaded = loaded_after(f"{code}try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code")
-    assert "backtrader" in loaded
-    assert "torch" not in loaded
-
-
 # Flags become settings
 
 
@@ -387,9 +383,9 @@ def test_without_flags_the_settings_are_the_librarys_defaults(asked):
 
 def test_every_flag_reaches_its_setting(asked):
     changed = {
-        "window": 11, "horizon": 3, "target": "close", "hidden": 5, "layers": 2, "dropout": 0.25, "epochs": 2, "batch": 8,
-        "learning_rate": 0.002, "weight_decay": 0.1, "loss": "huber", "forget_bias": 0.5, "recurrent_start": "orthogonal",
-        "members": 3, "coverage": 0.8,
+        "window": 11, "horizon": 3, "target": "close", "hidden": 5, "layers": 2, "dropout": 0.25, "epochs": 2,
+        "batch": 8, "learning_rate": 0.002, "weight_decay": 0.1, "loss": "huber", "forget_bias": 0.5,
+        "recurrent_start": "orthogonal", "members": 3, "coverage": 0.8,
     }  # fmt: skip
     assert set(changed) == {field.name for field in dataclasses.fields(Recipe)} - {"cell", "features"}
     flags = [text for name, value in changed.items() for text in (f"--{name.replace('_', '-')}", str(value))]
@@ -398,6 +394,12 @@ def test_every_flag_reaches_its_setting(asked):
     assert got["recipe"] == ls.Forecaster(cell="rnn", features=("return", "gap"), **changed)
     assert got["schedule"] == ls.WalkForward(train=99, test=9, anchored=True)
     assert (got["seed"], got["n_jobs"]) == (3, 2)
+
+
+def test_progress_is_not_shown_beside_json(asked):
+    for verb in cli.VERBS:
+        assert asked(verb, "--json")["progress"] is False
+        assert asked(verb)["progress"] is True
 
 
 @pytest.mark.parametrize(("fill", "target"), [("next_open", "open"), ("next_close", "next_close"), ("close", "close")])
@@ -543,6 +545,16 @@ def test_compare_tells_people_the_same_numbers_and_where_they_are(compared, lstm
 # Right input: forecast and backtest
 
 
+ALWAYS = """
+from lstm_signal import ForecastStrategy
+
+
+class Always(ForecastStrategy):
+    def signal(self):
+        return 1.0
+"""
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_forecast_then_backtest_trades_as_a_backtest_that_walks_first(lstm_signal, bars, empty, suffix):
     status, out, err = lstm_signal("forecast", "--csv", bars, *SMALL, "--out", f"f{suffix}", "--json")
@@ -582,8 +594,7 @@ def test_a_backtest_is_shown_as_a_table(lstm_signal, bars):
 
 
 def test_a_strategy_by_path_is_relative_to_the_working_directory(lstm_signal, bars, empty):
-    text = "from lstm_signal import ForecastStrategy\n\n\nclass Always(ForecastStrategy):\n    def signal(self):\n        return 1.0\n"
-    (empty / "mine.py").write_text(text)
+    (empty / "mine.py").write_text(ALWAYS)
     status, out, _ = lstm_signal(
         "backtest", "--cell", "linear", "--csv", bars, *SCHEDULE, "--strategy", "mine.py:Always", "--json"
     )
@@ -616,8 +627,7 @@ def test_an_adjusted_close_is_settled_by_a_flag(lstm_signal, tmp_path, close):
         "f.csv",
         "--json",
     ]
-    status, out, _ = lstm_signal("forecast", *arguments)
-    assert status == 0
+    assert lstm_signal("forecast", *arguments)[0] == 0
     saved = ls.read_forecasts("f.csv")
     stamp = saved.frame.index[0]
     factor = 1.0 if close == "raw" else 0.9

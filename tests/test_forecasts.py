@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import lstm_signal as ls
-from lstm_signal.forecasts import COLUMNS, assemble, check_same_prices, half_width, strength
+from lstm_signal.forecasts import COLUMNS, assemble, check_same_prices, half_width, strength, volatility
 
 NUMBERS = ["forecast", "price", "lower", "upper", "spread", "strength", "mean"]
 
@@ -118,8 +118,8 @@ def test_what_is_not_given_has_a_default():
 
 
 def test_what_is_given_is_kept():
-    given = frame_of(STAMPS, strength=[1.0, np.nan, -2.0], mean=0.001, lower=-0.1, upper=0.1, spread=0.2, fold=[0, 0, 1],
-                     data_through=STAMPS[0], fit=["a", "b", "c"])  # fmt: skip
+    given = frame_of(STAMPS, strength=[1.0, np.nan, -2.0], mean=0.001, lower=-0.1, upper=0.1, spread=0.2,
+                     fold=[0, 0, 1], data_through=STAMPS[0], fit=["a", "b", "c"])  # fmt: skip
     taken = ls.Forecasts.from_frame(given, name="mine", target="close", horizon=5)
     assert (taken.target, taken.horizon) == ("close", 5)
     for column in given:
@@ -273,7 +273,7 @@ def test_a_file_that_save_did_not_write_is_refused(prices, tmp_path, change):
     changed = change(text)
     assert changed != text
     path.write_text(changed, encoding="utf-8")
-    with pytest.raises(ls.InputError, match="was not saved by lstm_signal.*from_frame"):
+    with pytest.raises(ls.InputError, match=r"was not saved by lstm_signal.*from_frame"):
         ls.read_forecasts(path)
 
 
@@ -402,6 +402,16 @@ def test_only_the_latest_250_outcomes_count():
     assert found[550] == 1.0
 
 
+def test_volatility_is_the_weighted_average_of_squared_returns_known_at_each_bar(prices):
+    returns = np.log(prices["close"]).diff().to_numpy()
+    found = volatility(prices)
+    assert np.isnan(found[0])
+    for t in (1, 2, 50, 119):
+        weights = 0.94 ** np.arange(t - 1, -1, -1.0)
+        expected = math.sqrt((weights * returns[1 : t + 1] ** 2).sum() / weights.sum())
+        assert found[t] == pytest.approx(expected, rel=1e-9)
+
+
 # The same prices
 
 
@@ -486,6 +496,10 @@ def test_a_walks_columns_follow_from_its_members(prices):
     np.testing.assert_array_equal(frame["strength"], strength((frame["forecast"] - frame["mean"]).to_numpy()))
     np.testing.assert_allclose((frame["lower"] + frame["upper"]) / 2, frame["forecast"].where(frame["lower"].notna()))
     assert frame["lower"].isna().tolist() == [True] * 10 + [False] * 80  # nine outcomes, known two bars after
+    residuals = made.outcomes(prices).to_numpy() - frame["forecast"].to_numpy()
+    width = half_width(residuals, volatility(prices)[30:], 2, 0.9)
+    np.testing.assert_array_equal(frame["lower"], frame["forecast"] - width)
+    np.testing.assert_array_equal(frame["upper"], frame["forecast"] + width)
 
 
 def test_no_later_bar_changes_a_strength_or_an_interval(prices):

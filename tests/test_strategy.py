@@ -174,6 +174,13 @@ def test_an_order_rejected_after_a_gap_is_sent_again():
     assert [day for day, _, _ in fills(traded)] == [bars.index[2].date()]
 
 
+def test_an_order_that_waits_is_not_sent_again(hourly):
+    # backtrader's own broker lets an order for the close wait for the end of the day, here of seven bars.
+    traded = run(hourly, forecasts=made(hourly.index, np.full(70, 1.0)), fill="next_close")
+    assert len(traded.log) == len(fills(traded)) == 1
+    assert fills(traded)[0][2] == hourly["close"].iloc[6]
+
+
 def test_no_later_forecast_changes_an_earlier_fill(prices, strengths):
     changed = strengths.copy()
     changed[30:] = 0.5
@@ -364,6 +371,15 @@ def test_daily_forecasts_beside_intraday_bars_are_refused(hourly, runonce):
     days = hourly.index.normalize().unique()
     with pytest.raises(ls.LookAheadError, match="are daily, and the feed has several bars on 2024-01-01"):
         run(hourly, runonce=runonce, forecasts=made(days, 1.0))
+
+
+@pytest.mark.parametrize("runonce", [True, False])
+@pytest.mark.parametrize("twice", [0, 3, 8], ids=["first", "inside", "last"])
+def test_one_day_with_two_bars_is_enough_to_be_refused(runonce, twice):
+    days = pd.bdate_range("2024-01-01", periods=9, unit="ns")
+    stamps = days.insert(twice + 1, days[twice] + pd.Timedelta(hours=1))
+    with pytest.raises(ls.LookAheadError, match=f"several bars on {days[twice]:%Y-%m-%d}"):
+        run(bars_of(np.full(10, 100.0), stamps), runonce=runonce, forecasts=made(days, 1.0))
 
 
 @pytest.mark.parametrize("runonce", [True, False])

@@ -53,7 +53,7 @@ def week_range(prices):
 
 @feature(lookback=0)
 def body(prices):
-    return prices["close"] / prices["open"] - 1  # a Series: its last value counts
+    return prices["close"] / prices["open"] - 1
 
 
 # Returns and targets
@@ -150,8 +150,13 @@ def test_a_feature_of_ones_own_sees_its_lookback_and_nothing_else():
 
 
 def test_a_feature_may_be_a_series_whose_last_value_counts():
-    x = feature_matrix(PRICES, (body,))
+    @feature(lookback=1)
+    def turn(prices):
+        return prices["close"].diff()
+
+    x = feature_matrix(PRICES, (body, turn))
     np.testing.assert_allclose(x[:, 0], [1, -0.4, 1 / 15, 1 / 15, 1 / 24], rtol=1e-12)
+    np.testing.assert_array_equal(x[:, 1], [NAN, -8, 4, 16, -7])
 
 
 @pytest.mark.parametrize(

@@ -84,5 +84,5 @@ class Forecast(bt.Indicator):
         times = np.frombuffer(self.data.datetime.array, dtype="float64")[before:end]
         rows = self._rows(times)[start - before :]
         for line, values in zip(self.lines, self.values, strict=True):
-            found: Any = np.where(rows >= 0, values[rows], np.nan)
+            found: Any = np.where(rows >= 0, values[rows] if len(values) else np.nan, np.nan)
             line.array[start:end] = type(line.array)("d", found.tobytes())
