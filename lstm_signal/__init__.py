@@ -2,12 +2,12 @@
 
 The flow goes one way, and a module imports only from its left::
 
-    prices -> windows -> cells, networks -> training, linear -> recipe -> fits -> forecaster -> forecasts
-           -> schedule -> walk -> bt (indicators, broker, strategy, analyzers) -> loading -> runs
+    prices -> windows -> cells, networks -> training, linear -> recipe -> fits -> forecaster -> intervals
+           -> forecasts -> schedule -> walk -> bt (indicators, broker, strategy, analyzers) -> loading -> runs
            -> comparison -> cli
 
-`errors`, `files` and `measures` import nothing of ours but `errors`, so any module may call them. The public
-names below load when first used: importing the package loads neither torch nor pandas.
+`errors`, `files`, `measures` and `tables` import nothing of ours but each other, so any module may call them. The
+public names below load when first used: importing the package loads neither torch nor pandas.
 """
 
 from __future__ import annotations

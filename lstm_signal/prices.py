@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import warnings
 from pathlib import Path
 from typing import Literal, cast
 
@@ -25,7 +26,7 @@ MAX_FAKE_OPENS = 0.05  # share of a year's opens that may equal the previous clo
 _STAMP_NAMES = ("date", "datetime", "timestamp", "time")
 _SYNONYMS = {"dividends": "dividend", "adj_close": "adj close", "adjclose": "adj close",
              "adjusted close": "adj close", "adjusted_close": "adj close"}  # fmt: skip
-_OFFSET = r"\s*(?:Z|UTC|[+-]\d\d:?\d\d)$"
+_OFFSET = r"(:\d\d(?:\.\d+)?)\s*(?:Z|UTC|[+-]\d\d(?::?\d\d)?)$"  # after a time, not in a date
 
 CloseKind = Literal["raw", "adjusted"]
 
@@ -99,7 +100,7 @@ def read_prices(path: str | Path, close: CloseKind | None = None) -> pd.DataFram
     if not path.is_file():
         raise InputError(f"no such file: {path}. Give the path of a CSV or Parquet file of bars.")
     try:
-        raw = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str)
+        raw = pd.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     except (ValueError, OSError) as error:  # what pandas and pyarrow raise on a file that is no table
         raise InputError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
     raw = _named(raw, path.name)
@@ -109,6 +110,12 @@ def read_prices(path: str | Path, close: CloseKind | None = None) -> pd.DataFram
     frame = as_prices(_one_close(raw, close, path.name), path.name)
     frame.attrs["name"] = path.name.removesuffix(".gz").removesuffix(path.suffix)
     return frame
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV file as text; with its header as a row, since pandas would rename the second of two equal names."""
+    lines = pd.read_csv(path, dtype=str, header=None)
+    return lines.iloc[1:].set_axis(lines.iloc[0].to_list(), axis=1).reset_index(drop=True)
 
 
 def _named(raw: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -125,8 +132,14 @@ def _named(raw: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def _stamps(column: pd.Series, name: str) -> pd.DatetimeIndex:
     """Parse a column of stamps, keeping the wall clock that it shows."""
-    text = column.astype(str).str.strip().str.replace(_OFFSET, "", regex=True)
-    stamps = pd.to_datetime(text, errors="coerce")
+    text = column.astype(str).str.strip().str.replace(_OFFSET, r"\1", regex=True)
+    with warnings.catch_warnings():
+        # pandas warns when it can infer no format and would guess each date by itself.
+        warnings.simplefilter("error", UserWarning)
+        try:
+            stamps = pd.to_datetime(text, errors="coerce")
+        except UserWarning:
+            stamps = pd.Series(pd.NaT, index=text.index)
     if stamps.isna().any():
         row = int(np.argmax(stamps.isna()))
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,6 +17,13 @@ _CHOICES = {
     "target": (*TARGETS, None),
     "loss": ("mse", "huber"),
     "recurrent_start": ("torch", "orthogonal"),
+}
+_NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "dropout": (lambda value: 0 <= value < 1, "from 0 to below 1"),
+    "coverage": (lambda value: 0 < value < 1, "between 0 and 1"),
+    "learning_rate": (lambda value: 0 < value < np.inf, "a positive number"),
+    "weight_decay": (lambda value: 0 <= value < np.inf, "0 or more"),
+    "forget_bias": (lambda value: -np.inf < value < np.inf, "a finite number"),
 }
 _COUNTS = ("window", "horizon", "hidden", "layers", "epochs", "batch", "members")
 
@@ -104,12 +112,15 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name}={value!r} must be a whole number, 1 or more.")
-        _in_range("dropout", self.dropout, 0 <= self.dropout < 1, "from 0 to below 1")
-        _in_range("coverage", self.coverage, 0 < self.coverage < 1, "between 0 and 1")
-        _in_range("learning_rate", self.learning_rate, 0 < self.learning_rate < np.inf, "a positive number")
-        _in_range("weight_decay", self.weight_decay, 0 <= self.weight_decay < np.inf, "0 or more")
-        _in_range("forget_bias", self.forget_bias, bool(np.isfinite(self.forget_bias)), "a finite number")
-        features = (self.features,) if isinstance(self.features, str) else tuple(self.features)
+        for name, (right, rule) in _NUMBERS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
+                value = np.nan
+            if not right(float(value)):
+                raise InputError(f"{name}={getattr(self, name)!r} must be {rule}.")
+            object.__setattr__(self, name, float(value))  # 1 and 1.0 are one recipe, and have one key
+        alone = isinstance(self.features, str) or callable(self.features)
+        features = (self.features,) if alone else tuple(self.features)
         object.__setattr__(self, "features", features)
         for item in features:
             check_feature(item)
@@ -164,8 +175,3 @@ class Recipe:
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         features = [describe_feature(item) for item in self.features]
         return fields | {"features": features, "target": self.resolved_target}
-
-
-def _in_range(name: str, value: object, right: bool, rule: str) -> None:
-    if isinstance(value, bool) or not right:
-        raise InputError(f"{name}={value!r} must be {rule}.")

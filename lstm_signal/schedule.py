@@ -74,6 +74,9 @@ class WalkForward:
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"{name}={value!r} must be a whole number of bars, {least} or more.")
 
+        if not isinstance(self.anchored, bool):
+            raise InputError(f"anchored={self.anchored!r} must be True (grow from the first bar) or False (roll).")
+
     def bars_needed(self, warm_up: int, lag: int) -> int:
         """Return the bars that hold one whole fold, its outcomes included."""
         return warm_up + self.train + self.test + 2 * lag - 1

@@ -156,11 +156,12 @@ def _own_column(prices: pd.DataFrame, function: FeatureFunction) -> Array:
     lookback: int = function.lookback  # type: ignore[attr-defined]
     values = np.full(len(prices), np.nan)
     for t in range(lookback, len(prices)):
-        value = np.asarray(function(prices.iloc[t - lookback : t + 1]), dtype="float64").reshape(-1)
+        answer = function(prices.iloc[t - lookback : t + 1])
+        value = pd.to_numeric(pd.Series(np.asarray(answer).reshape(-1)), errors="coerce").to_numpy(dtype="float64")
         if value.size == 0 or not np.isfinite(value[-1]):
             raise InputError(
                 f"feature {function.__name__!r} is "
-                f"{value[-1] if value.size else 'empty'} at bar {prices.index[t]}: it must be a finite number "
+                f"{answer!r} at bar {prices.index[t]}: it must be a finite number "
                 f"of its {lookback + 1} bars. Mend it, or declare a longer lookback."
             )
         values[t] = value[-1]
@@ -187,8 +188,9 @@ class Scaler:
     @classmethod
     def fit(cls, x: Array, y: Array) -> Scaler:
         """Return the scaler of training features x (rows, F) and targets y (N,); a constant is only centred."""
-        x_scale, y_scale = x.std(axis=0), float(y.std())
-        return cls(x.mean(axis=0), np.where(x_scale > 0, x_scale, 1.0), float(y.mean()), y_scale or 1.0)
+        # By the range: the deviation of a constant is a rounding error, not zero.
+        x_scale = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)
+        return cls(x.mean(axis=0), x_scale, float(y.mean()), float(y.std()) if np.ptp(y) > 0 else 1.0)
 
     def scale(self, x: Array) -> Array:
         """Return features x (rows, F) in training deviations."""
