@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstm_signal.bars import as_prices
+from lstm_signal.baselines import linear_beside, naive_and_mean
 from lstm_signal.bt.strategy import ForecastStrategy
 from lstm_signal.errors import InputError
 from lstm_signal.files import replacing
 from lstm_signal.forecasts import Forecasts, check_same_prices
 from lstm_signal.measures import FORECAST_ROWS, TRADING_ROWS, Measure, describe, forecast_measures, undefined
-from lstm_signal.prices import as_prices
 from lstm_signal.runs import Costs, Run, backtest
-from lstm_signal.schedule import WalkForward
 from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
-from lstm_signal.walk import check_names, describe_prices, forecast, versions
+from lstm_signal.walk import check_names, describe_prices, versions
 
 SCHEMA = 1
 BUY_AND_HOLD = "buy_and_hold"
@@ -181,8 +181,8 @@ def compare(
     models = _comparable(models)
     for model in models:
         check_same_prices(model, prices)
-    models = _on_common_bars([*models, *_linear(prices, models)])
-    joined = [*models, *_naive_and_mean(models[0])]
+    models = _on_common_bars([*models, *linear_beside(prices, models)])
+    joined = [*models, *naive_and_mean(models[0])]
     costs = costs or Costs()
     runs = {model.name: backtest(prices, model, strategy, costs=costs, fill=fill, **options) for model in models}
     held = {name: value for name, value in options.items() if name in ("cash", "cash_rate", "periods_per_year")}
@@ -244,22 +244,6 @@ def _comparable(models: Sequence[Forecasts]) -> list[Forecasts]:
     return models
 
 
-def _linear(prices: pd.DataFrame, models: list[Forecasts]) -> list[Forecasts]:
-    """Walk the linear model over exactly the first audited model's windows, unless it is there or cannot be."""
-    if any(model.name == "linear" for model in models):
-        return []
-    for model in models:
-        if model.recipe is not None:
-            about = model.about
-            return [
-                forecast(
-                    prices, model.recipe.replace(cell="linear"), WalkForward(**about["schedule"]), seed=about["seed"],
-                    n_jobs=1, progress=False,
-                )
-            ]  # fmt: skip
-    return []
-
-
 def _on_common_bars(models: list[Forecasts]) -> list[Forecasts]:
     """Cut all models to the bars that every one of them has forecast."""
     common = models[0].frame.index
@@ -274,17 +258,6 @@ def _on_common_bars(models: list[Forecasts]) -> list[Forecasts]:
                 stacklevel=3,
             )
     return [dataclasses.replace(m, frame=m.frame.loc[common], members=m.members.loc[common]) for m in models]
-
-
-def _naive_and_mean(model: Forecasts) -> list[Forecasts]:
-    """Return the two baselines that need no fit: the training rows' mean return, and no change."""
-    frame, about = model.frame, {"target": model.target, "horizon": model.horizon, "audited": model.audited}
-    baselines = []
-    for name, values in (("mean", frame["mean"]), ("naive", 0.0 * frame["forecast"])):
-        said = frame.assign(forecast=values, spread=np.nan, lower=np.nan, upper=np.nan, strength=np.nan)
-        said["price"] = frame["price"] / np.exp(frame["forecast"]) * np.exp(said["forecast"])
-        baselines.append(Forecasts(name, said, said[["forecast"]].set_axis(["0"], axis=1), about | {"name": name}))
-    return baselines
 
 
 def _forecast_measures(prices: pd.DataFrame, models: list[Forecasts]) -> dict[str, Any]:

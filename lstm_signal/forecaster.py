@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstm_signal.bars import as_prices, refuse_fake_opens, stamps_of
 from lstm_signal.cells import Weights
 from lstm_signal.errors import InputError
 from lstm_signal.files import replacing
 from lstm_signal.fits import Member, TrainingRows, mean_and_spread
-from lstm_signal.prices import as_prices, refuse_fake_opens, stamps_of
 from lstm_signal.recipe import Recipe
 from lstm_signal.windows import FeatureFunction, Scaler, describe_feature, feature_matrix, targets
 

@@ -11,6 +11,7 @@ import backtrader as bt
 import numpy as np
 import pandas as pd
 
+from lstm_signal.bars import as_prices, refuse_fake_opens, stamps_of, total_return
 from lstm_signal.bt.analyzers import Recorder
 from lstm_signal.bt.broker import YEAR, Broker, CommissionInfo
 from lstm_signal.bt.strategy import FILLS, ForecastStrategy
@@ -18,7 +19,6 @@ from lstm_signal.errors import InputError, did_you_mean
 from lstm_signal.forecasts import Forecasts, check_same_prices
 from lstm_signal.loading import load_strategy
 from lstm_signal.measures import TRADING_ROWS, Measure, describe, periods_per_year, trading_measures
-from lstm_signal.prices import as_prices, refuse_fake_opens, stamps_of, total_return
 from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
 
 FILL_OF_TARGET = {"open": "next_open", "next_close": "next_close", "close": "close"}

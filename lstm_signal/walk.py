@@ -10,11 +10,11 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import pandas as pd
 
+from lstm_signal.bars import as_prices, fingerprint, refuse_fake_opens, stamps_of
 from lstm_signal.errors import FitError, InputError
 from lstm_signal.fits import TrainingRows
 from lstm_signal.forecaster import DEFAULT_SEED, Forecaster
 from lstm_signal.forecasts import Forecasts, assemble
-from lstm_signal.prices import as_prices, fingerprint, refuse_fake_opens, stamps_of
 from lstm_signal.schedule import Fold, WalkForward
 from lstm_signal.windows import Array, feature_matrix, targets
 

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lstm_signal.bars import growth
 from lstm_signal.errors import InputError, did_you_mean
-from lstm_signal.prices import growth
 
 Array: TypeAlias = npt.NDArray[np.float64]
 FeatureFunction: TypeAlias = Callable[[pd.DataFrame], object]

@@ -7,17 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lstm_signal.bars import COLUMNS, as_prices, fake_opens, fingerprint, refuse_fake_opens, total_return
 from lstm_signal.errors import InputError
-from lstm_signal.prices import (
-    COLUMNS,
-    as_prices,
-    fake_opens,
-    fingerprint,
-    read_prices,
-    refuse_fake_opens,
-    sample_prices,
-    total_return,
-)
+from lstm_signal.prices import read_prices, sample_prices
 
 TEXT = """date,open,high,low,close,volume,dividend
 2024-01-02,10,12,9,11,100,0

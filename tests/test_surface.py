@@ -18,9 +18,9 @@ PROMISED = {
 }  # fmt: skip
 # Each may import from those before it alone.
 FLOW = [
-    "errors", "files", "measures", "tables", "prices", "windows", "cells", "networks", "training", "linear", "recipe",
-    "fits", "forecaster", "intervals", "forecasts", "schedule", "walk", "bt.indicators", "bt.broker", "bt.strategy",
-    "bt.analyzers", "loading", "runs", "comparison", "cli", "commands",
+    "errors", "files", "measures", "tables", "bars", "prices", "windows", "cells", "networks", "training", "linear",
+    "recipe", "fits", "forecaster", "intervals", "forecasts", "schedule", "walk", "baselines", "bt.indicators",
+    "bt.broker", "bt.strategy", "bt.analyzers", "loading", "runs", "comparison", "cli", "commands",
 ]  # fmt: skip
 FREE = {"errors": set(), "files": {"errors"}, "measures": set(), "tables": {"measures"}}
 TORCH, BACKTRADER = {"networks", "training"}, {"bt.indicators", "bt.broker", "bt.strategy", "bt.analyzers", "runs"}

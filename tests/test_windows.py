@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lstm_signal.bars import as_prices, total_return
 from lstm_signal.errors import InputError
-from lstm_signal.prices import as_prices, sample_prices, total_return
+from lstm_signal.prices import sample_prices
 from lstm_signal.windows import (
     FEATURES,
     TARGETS,

@@ -8,9 +8,9 @@ import backtrader as bt
 import numpy as np
 import numpy.typing as npt
 
+from lstm_signal.bars import stamps_of
 from lstm_signal.errors import InputError, LookAheadError
 from lstm_signal.forecasts import Forecasts, read_forecasts
-from lstm_signal.prices import stamps_of
 
 _DAY_MS = 86_400_000
 _EPOCH = 719_163  # date.toordinal() of 1970-01-01: backtrader counts days as date.toordinal() does
