@@ -182,7 +182,8 @@ def compare(
     for model in models:
         check_same_prices(model, prices)
     models = _on_common_bars([*models, *linear_beside(prices, models)])
-    joined = [*models, *naive_and_mean(models[0])]
+    reference = next((model for model in models if model.audited), models[0])  # whose training mean is known
+    joined = [*models, *naive_and_mean(reference)]
     costs = costs or Costs()
     runs = {model.name: backtest(prices, model, strategy, costs=costs, fill=fill, **options) for model in models}
     held = {name: value for name, value in options.items() if name in ("cash", "cash_rate", "periods_per_year")}
@@ -265,19 +266,16 @@ def _forecast_measures(prices: pd.DataFrame, models: list[Forecasts]) -> dict[st
     known = np.isfinite(outcome) & np.all(
         [np.isfinite(m.frame["forecast"]) for m in models if m.name != "mean"], axis=0
     )
+    mean = next(model for model in models if model.name == "mean").frame["mean"].to_numpy()[known]
     measures = {}
     for model in models:
-        said = model.frame[known]
-        if not len(said) or not np.isfinite(said["forecast"]).all():
-            measures[model.name] = describe(undefined(FORECAST_ROWS, "no bar has both a forecast and its outcome"))
-            continue
-        values = (
-            outcome[known],
-            said["forecast"].to_numpy(),
-            said["mean"].to_numpy(),
-            said["spread"].to_numpy(),
-        )
-        measures[model.name] = describe(forecast_measures(*values))
+        said, spread = (model.frame[column].to_numpy()[known] for column in ("forecast", "spread"))
+        if len(said) and np.isfinite(said).all():
+            measures[model.name] = describe(forecast_measures(outcome[known], said, mean, spread))
+        else:
+            reason = "no training mean: the forecasts were made elsewhere"
+            reason = reason if len(said) else "no bar has both a forecast and its outcome"
+            measures[model.name] = describe(undefined(FORECAST_ROWS, reason))
     return measures
 
 

@@ -106,7 +106,9 @@ def test_forecasts_made_elsewhere_are_called_unaudited(prices: pd.DataFrame, mod
     assert alone.report["forecasts"]["linear"]["rmse"]["reason"].startswith("no recipe")
     assert alone.report["forecasts"]["mean"]["rmse"]["value"] is None
     assert alone.report["trading"]["linear"]["sharpe"]["value"] is None
-    beside = ls.compare(prices, [models[1], mine])
+    beside = ls.compare(prices, [mine, models[1]])
+    assert beside.report["forecasts"]["mine <b>"]["r2"]["value"] < 1
+    assert beside.report["forecasts"]["mean"]["rmse"]["value"] > 0
     assert beside.report["forecasts"]["linear"]["rmse"]["value"] > 0
     assert beside.report["forecasts"]["mine <b>"]["rmse"]["value"] > 0
 
