@@ -4,7 +4,7 @@ The flow goes one way, and a module imports only from its left::
 
     bars -> prices, windows -> cells, networks -> training, linear -> recipe -> fits -> forecaster
          -> intervals -> forecasts -> schedule -> walk -> baselines
-         -> bt (indicators, broker, strategy, analyzers) -> loading -> runs -> comparison -> cli, commands
+         -> bt (indicators, broker, strategy, analyzers) -> loading -> costs -> runs -> comparison -> cli, commands
 
 `errors`, `files`, `measures` and `tables` import nothing of ours but each other, so any module may call them. The
 public names below load when first used: importing the package loads neither torch nor pandas.
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     from lstm_signal.bars import total_return
     from lstm_signal.bt.strategy import ForecastStrategy
     from lstm_signal.comparison import Comparison, compare, read_comparison
+    from lstm_signal.costs import Costs
     from lstm_signal.errors import FitError, InputError, LookAheadError
     from lstm_signal.forecaster import FittedForecaster, Forecaster, load_forecaster
     from lstm_signal.forecasts import Forecasts, read_forecasts
     from lstm_signal.loading import load_strategy
     from lstm_signal.prices import read_prices, sample_prices
-    from lstm_signal.runs import Costs, Run, backtest
+    from lstm_signal.runs import Run, backtest
     from lstm_signal.schedule import WalkForward
     from lstm_signal.walk import forecast
     from lstm_signal.windows import feature
 
 _HOME = {
     "Comparison": "comparison",
-    "Costs": "runs",
+    "Costs": "costs",
     "FitError": "errors",
     "FittedForecaster": "forecaster",
     "ForecastStrategy": "bt.strategy",

@@ -64,7 +64,7 @@ def main(*first: str) -> None:
     except (InputError, LookAheadError, FitError, OSError) as error:
         _stop(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
-        _stop("stopped. Nothing was written.", 130)
+        _stop("stopped before it was done: what was not finished is not written. Run it again.", 130)
 
 
 def _stop(message: str, status: int) -> None:

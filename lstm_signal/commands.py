@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pandas as pd
 
 from lstm_signal.bt.strategy import FILLS
 from lstm_signal.comparison import compare as compare_models
+from lstm_signal.costs import Costs, positive
 from lstm_signal.errors import InputError
 from lstm_signal.files import safe_name
 from lstm_signal.forecaster import DEFAULT_SEED, Forecaster
@@ -22,7 +24,7 @@ from lstm_signal.forecasts import Forecasts, read_forecasts
 from lstm_signal.loading import load_strategy
 from lstm_signal.prices import SAMPLES, read_prices, sample_prices
 from lstm_signal.recipe import Recipe
-from lstm_signal.runs import FILL_OF_TARGET, Costs, check_cash, check_parameters
+from lstm_signal.runs import FILL_OF_TARGET, check_parameters
 from lstm_signal.runs import backtest as run_backtest
 from lstm_signal.schedule import WalkForward
 from lstm_signal.walk import forecast as walk
@@ -59,6 +61,12 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return add
 
 
+def _not_empty(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value == "":
+        raise InputError("--out is empty: name a place, or leave it out.")
+    return value
+
+
 _prices = _options(
     click.option("--sample", is_flag=False, flag_value="nasdaq", metavar="[nasdaq|sp500]",
                  help="The built-in daily bars, 1999-2018, of the NASDAQ Composite (default) or the S&P 500."),
@@ -93,7 +101,7 @@ _json = click.option(
 @_prices
 @_recipe
 @_trading
-@click.option("--out", metavar="FOLDER", help="Where the report goes; reports/NAME by default.")
+@click.option("--out", metavar="FOLDER", callback=_not_empty, help="Where the report goes; reports/NAME by default.")
 @_json
 def compare(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> None:
     """Compare LSTM and RNN, as forecasts and as money, with their baselines.
@@ -103,9 +111,8 @@ def compare(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> N
     """
     prices, trading = _read_prices(given), _trading_options(given)
     lstm, schedule = _recipe_of(given, "lstm"), _schedule(given)
-    folder = Path(out) if out else Path("reports") / safe_name(str(prices.attrs["name"]))
-    if any(place.exists() and not place.is_dir() for place in (folder, *folder.parents)):
-        raise InputError(f"cannot write to {folder}: a file of that name is in the way. Give another --out.")
+    folder = Path(out) if out is not None else Path("reports") / safe_name(str(prices.attrs["name"]))
+    _check_out(folder)
     recipes = [lstm, lstm.replace(cell="rnn"), lstm.matched("rnn")]
     models = walk(
         prices,
@@ -125,12 +132,14 @@ def compare(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> N
 @_prices
 @click.option("--cell", default="lstm", show_default=True, help="lstm, rnn or linear.")
 @_recipe
-@click.option("--out", metavar="FILE", help="A .parquet or .csv file; reports/NAME/CELL.parquet by default.")
+@click.option(
+    "--out", metavar="FILE", callback=_not_empty, help="A .parquet or .csv file; reports/NAME/CELL.parquet by default."
+)
 @_json
 def forecast(as_json: bool, out: str | None, jobs: int | None, cell: str, **given: Any) -> None:
     """Walk one model forward and write its forecasts to a file."""
     prices, recipe, schedule = _read_prices(given), _recipe_of(given, cell), _schedule(given)
-    path = Path(out) if out else Path("reports") / safe_name(str(prices.attrs["name"])) / f"{cell}.parquet"
+    path = Path(out) if out is not None else Path("reports") / safe_name(str(prices.attrs["name"])) / f"{cell}.parquet"
     if path.suffix not in (".parquet", ".csv"):
         raise InputError(f"--out {path}: the name must end in .parquet or .csv.")
     if out and not path.parent.is_dir():
@@ -201,6 +210,22 @@ def _schedule(given: dict[str, Any]) -> WalkForward:
     return WalkForward(**{field.name: given[field.name] for field in dataclasses.fields(WalkForward)})
 
 
+def _value(text: str) -> object:
+    """Return a parameter's value: a number if it reads as one, then true, false or null, else the text."""
+    try:
+        number = float(text)
+        return int(number) if re.fullmatch(r"[+-]?\d+", text) else number
+    except ValueError:
+        return {"true": True, "false": False, "null": None}.get(text, text)
+
+
+def _check_out(place: Path) -> None:
+    """Raise InputError, before anything is trained, if a folder cannot be made or written to."""
+    there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"cannot write to {place}: {there} is no folder that you may write to. Give another --out.")
+
+
 def _trading_options(given: dict[str, Any]) -> dict[str, Any]:
     """Return what backtest and compare take, checked before anything is trained."""
     params = {}
@@ -208,12 +233,9 @@ def _trading_options(given: dict[str, Any]) -> dict[str, Any]:
         name, equals, value = item.partition("=")
         if not equals:
             raise InputError(f"--param {item}: write NAME=VALUE, as in --param threshold=0.3.")
-        try:
-            params[name] = json.loads(value)
-        except json.JSONDecodeError:
-            params[name] = value
+        params[name] = _value(value)
     costs = Costs(**{field.name: given[field.name] for field in dataclasses.fields(Costs)})
     strategy = load_strategy(given["strategy"])
     check_parameters(strategy, params)
-    check_cash(given["cash"])
+    positive("cash", given["cash"])
     return {"strategy": strategy, "costs": costs, "fill": given["fill"], "cash": given["cash"]} | params

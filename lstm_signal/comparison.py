@@ -16,11 +16,12 @@ import pandas as pd
 from lstm_signal.bars import as_prices
 from lstm_signal.baselines import linear_beside, naive_and_mean
 from lstm_signal.bt.strategy import ForecastStrategy
-from lstm_signal.errors import InputError
+from lstm_signal.costs import Costs
+from lstm_signal.errors import InputError, did_you_mean
 from lstm_signal.files import replacing
 from lstm_signal.forecasts import Forecasts, check_same_prices
 from lstm_signal.measures import FORECAST_ROWS, TRADING_ROWS, Measure, describe, forecast_measures, undefined
-from lstm_signal.runs import Costs, Run, backtest
+from lstm_signal.runs import Run, backtest
 from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
 from lstm_signal.walk import check_names, describe_prices, versions
 
@@ -55,9 +56,16 @@ class Comparison:
 
     def table(self, kind: str) -> pd.DataFrame:
         """Return the measures of "forecasts" or "trading": a row a measure, a column a model, NaN where undefined."""
-        rows = {"forecasts": FORECAST_ROWS, "trading": TRADING_ROWS}[kind]
+        known = {"forecasts": FORECAST_ROWS, "trading": TRADING_ROWS}
+        if kind not in known:
+            raise InputError(f"no table is called {kind!r}. {did_you_mean(kind, known)}")
+        rows = known[kind]
         values = {model: {key: measures[key]["value"] for key in rows} for model, measures in self.report[kind].items()}
         return pd.DataFrame(values, index=list(rows), dtype="float64")
+
+    def __repr__(self) -> str:
+        models = ", ".join(self.report["models"])
+        return f"<Comparison of {models} on {self.report['prices']['name']}, {self.report['forecast_bars']} bars>"
 
     def __str__(self) -> str:
         tables, reasons = self._shown()
@@ -221,7 +229,11 @@ def _insert_linear(table: dict[str, Any], measures: dict[str, Measure], before: 
 
 
 def _comparable(models: Sequence[Forecasts]) -> list[Forecasts]:
-    models = [models] if isinstance(models, Forecasts) else list(models)
+    if isinstance(models, Forecasts):
+        models = [models]
+    if not isinstance(models, list | tuple):
+        raise InputError(f"compare takes a list of Forecasts, not {type(models).__name__}.")
+    models = list(models)
     for model in models:
         if not isinstance(model, Forecasts):
             raise InputError(

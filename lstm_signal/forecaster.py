@@ -157,7 +157,7 @@ def load_forecaster(path: str | Path, features: tuple[FeatureFunction, ...] = ()
             about = json.loads((file.metadata() or {})["lstm_signal"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path} is no forecaster that `save` wrote: {error}") from error
+        raise InputError(f"{path} is no forecaster that FittedForecaster.save wrote.") from error
     recipe = Forecaster(**(about["recipe"] | {"features": _known_features(about["recipe"], features)}))
     scaler = Scaler(tensors["x_mean"], tensors["x_scale"], float(tensors["y_mean"][0]), float(tensors["y_scale"][0]))
     members = tuple(

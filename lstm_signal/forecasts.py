@@ -151,6 +151,8 @@ class Forecasts:
             raise InputError(f"horizon={horizon!r} must be a whole number of bars, 1 or more.")
         if target not in TARGETS:
             raise InputError(f"unknown target {target!r}. Known: {', '.join(TARGETS)}.")
+        if frame.empty:
+            raise InputError(f"forecasts {name!r} hold no bars.")
         index = frame.index
         if (
             not isinstance(index, pd.DatetimeIndex)
@@ -166,8 +168,19 @@ class Forecasts:
                 table[column] = table[column].astype("float64")
             except (TypeError, ValueError) as error:
                 raise InputError(f"forecasts {name!r}: column {column!r} must hold numbers: {error}") from error
-        table["fold"] = table["fold"].fillna(0).astype("int64")
-        table["data_through"] = pd.to_datetime(table["data_through"]).dt.tz_localize(None).astype("datetime64[ns]")
+        wild = ~(table["forecast"].isna() | (table["forecast"].abs() <= 1))
+        if wild.any():
+            raise InputError(
+                f"forecasts {name!r}: {table['forecast'][wild].iloc[0]:g} at {table.index[wild][0]} is no log return "
+                "of a bar. If the forecasts are prices, give np.log(forecast price / close)."
+            )
+        try:
+            table["fold"] = table["fold"].fillna(0).astype("int64")
+            table["data_through"] = (
+                pd.to_datetime(table["data_through"], format="ISO8601").dt.tz_localize(None).astype("datetime64[ns]")
+            )
+        except (TypeError, ValueError) as error:
+            raise InputError(f"forecasts {name!r}: fold must hold numbers and data_through dates: {error}") from error
         table["fit"] = table["fit"].astype(object).where(table["fit"].notna(), "").astype(str)
         if table["strength"].isna().all():
             excess = table["forecast"] - table["mean"].fillna(0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import re
 import sys
 import tomllib
@@ -65,14 +64,13 @@ def _module(path: Path) -> ModuleType:
     name = f"lstm_signal_strategy_{path.stem}_{hashlib.sha256(str(path).encode() + source).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(name)
+    module.__file__, module.__package__ = str(path), ""
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        # Not through importlib: its cached bytecode is stale for an edit of the same size within a second.
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise InputError(f"strategy file {path.name} fails when loaded: {type(error).__name__}: {error}") from error
     return module

@@ -107,7 +107,7 @@ class Recipe:
         for name, known in _CHOICES.items():
             value = getattr(self, name)
             if value not in known:
-                raise InputError(f"unknown {name} {value!r}. {did_you_mean(value, map(str, known))}")
+                raise InputError(f"unknown {name} {value!r}. {did_you_mean(value, filter(None, known))}")
         for name in _COUNTS:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:

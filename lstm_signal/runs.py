@@ -15,7 +15,8 @@ from lstm_signal.bars import as_prices, refuse_fake_opens, stamps_of, total_retu
 from lstm_signal.bt.analyzers import Recorder
 from lstm_signal.bt.broker import YEAR, Broker, CommissionInfo
 from lstm_signal.bt.strategy import FILLS, ForecastStrategy
-from lstm_signal.errors import InputError, did_you_mean
+from lstm_signal.costs import Costs, cash_rates, positive
+from lstm_signal.errors import InputError, LookAheadError, did_you_mean
 from lstm_signal.forecasts import Forecasts, check_same_prices
 from lstm_signal.loading import load_strategy
 from lstm_signal.measures import TRADING_ROWS, Measure, describe, periods_per_year, trading_measures
@@ -23,37 +24,6 @@ from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
 
 FILL_OF_TARGET = {"open": "next_open", "next_close": "next_close", "close": "close"}
 _BASE_PARAMETERS = ("forecasts", "fill")  # set by backtest itself
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What trading costs, as fractions of value.
-
-    Attributes
-    ----------
-    commission : float
-        Of an order's value.
-    slippage : float
-        Of the price, a side: buys fill higher, sells lower.
-    borrow : float
-        Of a short position's value, a year.
-
-    Examples
-    --------
-    >>> Costs(slippage=0)
-    Costs(commission=0.0001, slippage=0, borrow=0.005)
-    """
-
-    commission: float = 0.0001
-    slippage: float = 0.0004
-    borrow: float = 0.005
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-                raise InputError(
-                    f"{name}={value!r} must be a fraction of value, from 0 to below 1 (0.0001 is a basis point)."
-                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +79,8 @@ class Run:
         reasons: list[str] = []
         rows = measure_cells(TRADING_ROWS, {self.name: self.describe()}, reasons)
         span = f"{self.equity.index[0]:%Y-%m-%d} to {self.equity.index[-1]:%Y-%m-%d}"
-        return (f"{self.name} by {self.strategy}, {span}", ["", self.name], rows), reasons
+        audit = "" if self.about["audited"] else ", unaudited forecasts"
+        return (f"{self.name} by {self.strategy}, {span}{audit}", ["", self.name], rows), reasons
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Return the measures as JSON holds them: {value, unit}, and a reason where the value is null."""
@@ -176,23 +147,28 @@ def backtest(
     True
     """
     prices = as_prices(prices)
+    if not isinstance(forecasts, Forecasts):
+        raise InputError(f"backtest takes Forecasts, not {type(forecasts).__name__}: see Forecasts.from_frame.")
+    if not isinstance(costs, Costs | None):
+        raise InputError(f"costs={costs!r} must be Costs, as in costs=Costs(commission=0.0002).")
     check_same_prices(forecasts, prices)
     cls = load_strategy(strategy) if isinstance(strategy, str) else strategy
     fill = _fill(fill, forecasts, prices)
     check_parameters(cls, parameters)
     costs = costs or Costs()
-    check_cash(cash)
-    rate = _rates(cash_rate, stamps_of(prices))
+    positive("cash", cash)
+    rate = cash_rates(cash_rate, stamps_of(prices))
     rate[: forecasts.frame.index[0]] = 0.0  # the run, and its interest, start at the first forecast
     chained = total_return(prices)
     traded = _run_cerebro(chained, cls, {"forecasts": forecasts, "fill": fill} | parameters, costs, cash, rate)
-    a_year = periods_per_year or _calendar(prices)
+    a_year = _calendar(prices) if periods_per_year is None else positive("periods_per_year", periods_per_year)
     about = {
         "fill": fill,
         "costs": vars(costs),
         "cash": cash,
         "parameters": parameters,
         "periods_per_year": a_year,
+        "audited": forecasts.audited,
     }
     return _collect(forecasts, cls.__name__, chained, traded, rate, about)
 
@@ -218,12 +194,6 @@ def _fill(fill: str | None, forecasts: Forecasts, prices: pd.DataFrame) -> str:
     return fill
 
 
-def check_cash(cash: float) -> None:
-    """Raise InputError unless it is an amount that one can start with."""
-    if isinstance(cash, bool) or not 0 < cash < np.inf:
-        raise InputError(f"cash={cash!r} must be a positive amount of money.")
-
-
 def check_parameters(cls: type[ForecastStrategy], parameters: Mapping[str, object]) -> None:
     """Raise InputError unless it is a ForecastStrategy that has these parameters, numbers where its own are."""
     if not (isinstance(cls, type) and issubclass(cls, ForecastStrategy)):
@@ -232,20 +202,10 @@ def check_parameters(cls: type[ForecastStrategy], parameters: Mapping[str, objec
     for name, value in parameters.items():
         if name not in known:
             raise InputError(f"{cls.__name__} has no parameter {name!r}. {did_you_mean(name, known)}")
-        if type(known[name]) in (int, float) and type(value) not in (int, float):
-            raise InputError(f"{cls.__name__}: {name}={value!r} must be a number, as {known[name]!r} is.")
-
-
-def _rates(cash_rate: float | pd.Series, stamps: pd.DatetimeIndex) -> pd.Series:
-    """Return the annual rate of cash at each bar."""
-    if isinstance(cash_rate, pd.Series):
-        rates = cash_rate.sort_index().reindex(stamps, method="ffill").astype("float64")
-    else:
-        rates = pd.Series(float(cash_rate), index=stamps)
-    if not np.isfinite(rates).all():
-        raise InputError(f"cash_rate is {rates[~np.isfinite(rates)].iloc[0]} at {rates.index[~np.isfinite(rates)][0]}: "
-                         "give an annual fraction, from the first bar on.")  # fmt: skip
-    return rates
+        if type(known[name]) in (int, float) and not (isinstance(value, int | float) and np.isfinite(value)):
+            raise InputError(f"{cls.__name__}: {name}={value!r} must be a finite number, as {known[name]!r} is.")
+    if cls.signal is ForecastStrategy.signal:
+        raise InputError(f"{cls.__name__} has no signal(): write one that returns the wanted exposure, -1 to 1.")
 
 
 def _run_cerebro(
@@ -267,7 +227,16 @@ def _run_cerebro(
     cerebro.adddata(bt.feeds.PandasData(dataname=chained))
     cerebro.addstrategy(cls, **parameters)
     cerebro.addanalyzer(Recorder, _name="recorder")
-    return cerebro.run()[0]
+    try:
+        return cerebro.run()[0]
+    except (InputError, LookAheadError):
+        raise
+    except IndexError as error:
+        raise InputError(
+            f"{cls.__name__} failed ({error}): an indicator's period may be longer than the {len(chained)} bars."
+        ) from error
+    except Exception as error:  # whatever a user's strategy raises; the cause stays attached
+        raise InputError(f"{cls.__name__} failed while trading: {type(error).__name__}: {error}.") from error
 
 
 def _collect(
@@ -290,6 +259,13 @@ def _collect(
     orders = pd.DataFrame(traded.log, columns=["ref", "sent", "size", "wanted", "forecast", "strength"])
     # backtrader tells the fate of an order at the bar after it was sent: the last bar's has none.
     orders["status"] = [recorder.status.get(ref, "Submitted") for ref in orders["ref"]]
+    rejected = int((orders["status"] == "Margin").sum())
+    if 2 * rejected > len(orders):
+        warnings.warn(
+            f"{rejected} of {len(orders)} orders were rejected as Margin: use a smaller exposure= than "
+            f"{traded.p.exposure}.",
+            stacklevel=3,
+        )
     trades = pd.DataFrame(recorder.trades, columns=["entry", "exit", "long", "pnl", "pnl_net"])
     seconds = pd.Series(np.diff(stamps_of(equity).asi8) / 1e9, index=returns.index)
     paid = fills["commission"].sum() + fills["slippage"].sum() + bars["borrow"].iloc[-1]

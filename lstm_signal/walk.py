@@ -109,9 +109,13 @@ def forecast(
     (179, '1999-11-17')
     """
     prices = as_prices(prices)
-    recipes = [recipe] if isinstance(recipe, Forecaster) else list(recipe)
+    recipes = _recipes(recipe)
     names = _names(name, recipes)
-    schedule = schedule or WalkForward()
+    schedule = WalkForward() if schedule is None else schedule
+    if not isinstance(schedule, WalkForward):
+        raise InputError(f"schedule={schedule!r} must be a WalkForward, as in WalkForward(train=1000, test=250).")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise InputError(f"seed={seed!r} must be a whole number.")
     plans = [_plan(prices, each, schedule, label) for each, label in zip(recipes, names, strict=True)]
     answers = _run(_tasks(plans, seed), n_jobs, progress)
     shared = {
@@ -127,6 +131,13 @@ def forecast(
     return walked[0] if isinstance(recipe, Forecaster) else walked
 
 
+def _recipes(recipe: Forecaster | Sequence[Forecaster]) -> list[Forecaster]:
+    recipes = [recipe] if isinstance(recipe, Forecaster) else recipe
+    if not isinstance(recipes, list | tuple) or not recipes or not all(isinstance(r, Forecaster) for r in recipes):
+        raise InputError(f"forecast takes a Forecaster or a list of them, not {recipe!r}.")
+    return list(recipes)
+
+
 def _names(name: str | Sequence[str] | None, recipes: list[Forecaster]) -> list[str]:
     names = [each.cell for each in recipes] if name is None else [name] if isinstance(name, str) else list(name)
     if len(names) != len(recipes):
@@ -139,7 +150,10 @@ def check_names(names: Sequence[str]) -> None:
     """Raise InputError if two models have one name."""
     for label in names:
         if names.count(label) > 1:
-            raise InputError(f"two models are called {label!r}: name one otherwise, with forecast(..., name=...).")
+            raise InputError(
+                f"two models are called {label!r}: name one otherwise, by name= of forecast or "
+                "from_frame, or by dataclasses.replace(model, name=...)."
+            )
 
 
 def _plan(prices: pd.DataFrame, recipe: Forecaster, schedule: WalkForward, name: str) -> _Plan:
@@ -178,7 +192,7 @@ def _run(tasks: list[_Task], n_jobs: int | None, progress: bool) -> list[_Answer
     from joblib import Parallel, cpu_count, delayed
     from tqdm import tqdm
 
-    if n_jobs is not None and (not isinstance(n_jobs, int) or n_jobs < 1):
+    if n_jobs is not None and (not isinstance(n_jobs, int) or isinstance(n_jobs, bool) or n_jobs < 1):
         raise InputError(f"n_jobs={n_jobs!r} must be a whole number of processes, 1 or more, or None for all cores.")
     trained = sum(task.recipe.cell != "linear" for task in tasks)
     processes = min(n_jobs or cpu_count(), max(1, trained))  # the linear model is done before a process has started

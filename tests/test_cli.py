@@ -269,13 +269,17 @@ def test_saved_forecasts_of_other_prices_are_refused(lstm_signal, bars, empty, t
     assert list(empty.iterdir()) == []
 
 
-def test_ctrl_c_says_that_nothing_was_written(lstm_signal, bars, empty, monkeypatch):
+def test_ctrl_c_stops_with_one_line_and_writes_nothing(lstm_signal, bars, empty, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, "walk", stop)
     status, out, err = lstm_signal("forecast", "--csv", bars, *SMALL)
-    assert (status, out, err.strip()) == (130, "", "lstm-signal: stopped. Nothing was written.")
+    assert (status, out, err.strip()) == (
+        130,
+        "",
+        "lstm-signal: stopped before it was done: what was not finished is not written. Run it again.",
+    )
     assert list(empty.iterdir()) == []
 
 

@@ -509,3 +509,25 @@ def test_no_later_bar_changes_a_strength_or_an_interval(prices):
     columns = ["forecast", "price", "lower", "upper", "spread", "strength", "mean"]
     pd.testing.assert_frame_equal(after[columns].iloc[:51], before[columns].iloc[:51], check_exact=True)
     assert not after["upper"].iloc[54:].equals(before["upper"].iloc[54:])
+
+
+# What is no forecast
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"forecast": [2500.0, 2510.0, 2490.0]}, "2500 at .* is no log return"),
+        ({"forecast": [0.01, np.inf, 0.0]}, "inf at .* is no log return"),
+        ({"data_through": "some day"}, "data_through dates"),
+        ({"fold": "a"}, "fold must hold numbers"),
+    ],
+)
+def test_prices_and_other_things_are_refused_as_forecasts(columns, said):
+    with pytest.raises(ls.InputError, match=said):
+        ls.Forecasts.from_frame(frame_of(STAMPS, **columns), name="mine")
+
+
+def test_no_bars_are_no_forecasts():
+    with pytest.raises(ls.InputError, match="hold no bars"):
+        ls.Forecasts.from_frame(frame_of(STAMPS).iloc[:0], name="mine")

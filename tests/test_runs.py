@@ -8,6 +8,21 @@ import pytest
 
 import lstm_signal as ls
 
+
+class Broken(ls.ForecastStrategy):
+    def signal(self) -> float:
+        return 1 / 0
+
+
+class Silent(ls.ForecastStrategy):
+    def signal(self) -> None:
+        return None
+
+
+class Empty(ls.ForecastStrategy):
+    pass
+
+
 COSTS = ls.Costs(commission=0.001, slippage=0.002, borrow=0.05)
 TARGETS = {"next_open": "open", "next_close": "next_close", "close": "close"}
 
@@ -136,6 +151,16 @@ def test_fake_opens_are_refused_by_year() -> None:
         ({"treshold": 1}, 'Did you mean "threshold"'),
         ({"fill": "open"}, "unknown fill 'open'"),
         ({"cash": -1}, "cash=-1"),
+        ({"cash": "1"}, "cash='1'"),
+        ({"periods_per_year": 0}, "periods_per_year=0"),
+        ({"threshold": float("nan")}, "threshold=nan must be a finite number"),
+        ({"exposure": 1.5}, "exposure=1.5 must lie"),
+        ({"drift": -1}, "drift=-1 at 0 or above"),
+        ({"costs": 0.001}, "costs=0.001 must be Costs"),
+        ({"strategy": "volatility_target", "period": 10_000}, "longer than the 500 bars"),
+        ({"strategy": Broken}, "Broken failed while trading: ZeroDivisionError"),
+        ({"strategy": Silent}, r"Silent.signal\(\) returned None"),
+        ({"strategy": Empty}, r"Empty has no signal\(\)"),
         ({"cash_rate": float("nan")}, "cash_rate is nan"),
         ({"strategy": str}, "is no ForecastStrategy"),
     ],

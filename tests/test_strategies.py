@@ -83,7 +83,7 @@ def test_the_readmes_btrun_line_runs(folder: Path) -> None:
     assert line
     command = shlex.split(line[0])
     command[0] = str(Path(sys.executable).parent / "btrun")
-    done = subprocess.run([*command, "--writer"], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     value = float(re.search(r"- End: ([\d.]+)", done.stdout)[1])
     assert "LongShort" in done.stdout

@@ -20,7 +20,7 @@ PROMISED = {
 FLOW = [
     "errors", "files", "measures", "tables", "bars", "prices", "windows", "cells", "networks", "training", "linear",
     "recipe", "fits", "forecaster", "intervals", "forecasts", "schedule", "walk", "baselines", "bt.indicators",
-    "bt.broker", "bt.strategy", "bt.analyzers", "loading", "runs", "comparison", "cli", "commands",
+    "bt.broker", "bt.strategy", "bt.analyzers", "loading", "costs", "runs", "comparison", "cli", "commands",
 ]  # fmt: skip
 FREE = {"errors": set(), "files": {"errors"}, "measures": set(), "tables": {"measures"}}
 TORCH, BACKTRADER = {"networks", "training"}, {"bt.indicators", "bt.broker", "bt.strategy", "bt.analyzers", "runs"}

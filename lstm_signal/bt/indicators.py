@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import backtrader as bt
@@ -20,10 +21,10 @@ def resolve(forecasts: object, user: str) -> Forecasts:
     """Return the Forecasts that a parameter holds, reading them if it is a path; `user` is named in the error."""
     if isinstance(forecasts, Forecasts):
         return forecasts
-    if isinstance(forecasts, str):
+    if isinstance(forecasts, str | Path):
         return read_forecasts(forecasts)
     raise InputError(
-        f"{user} was given forecasts={forecasts!r}: pass Forecasts, or the path of saved ones, as in "
+        f"{user} was given a {type(forecasts).__name__} as forecasts: pass Forecasts, or the path of saved ones, as in "
         f"cerebro.addstrategy({user}, forecasts=forecasts). Other forecasts come in by Forecasts.from_frame."
     )
 
@@ -48,7 +49,7 @@ class Forecast(bt.Indicator):
     def __init__(self, *_: Any, **__: Any) -> None:  # backtrader has taken feed and parameters out by now
         forecasts = resolve(self.p.forecasts, type(self).__name__)
         stamps = stamps_of(forecasts.frame)
-        self.name = forecasts.name
+        self.name, self.before = forecasts.name, None
         self.daily = bool((stamps == stamps.normalize()).all())
         self.keys = stamps.as_unit("ms").asi8 // (_DAY_MS if self.daily else 1)
         self.values = [forecasts.frame[line].to_numpy() for line in self.lines.getlinealiases()]
@@ -69,12 +70,13 @@ class Forecast(bt.Indicator):
                 )
         rows = np.searchsorted(self.keys, keys)
         rows[rows == len(self.keys)] = 0
-        return np.where(self.keys[rows] == keys, rows, -1) if len(self.keys) else np.full(len(keys), -1)
+        return np.where(self.keys[rows] == keys, rows, -1)
 
     def next(self) -> None:
         """Look the current bar up; with the bar before, to see that daily forecasts stand beside daily bars."""
-        times = np.array([self.data.datetime[ago] for ago in ((-1, 0) if len(self) > 1 else (0,))])
-        row = self._rows(times)[-1]
+        now = self.data.datetime[0]
+        row = self._rows(np.array([now] if self.before is None else [self.before, now]))[-1]
+        self.before = now  # kept here: with exactbars the feed remembers no bar but the current one
         for line, values in zip(self.lines, self.values, strict=True):
             line[0] = values[row] if row >= 0 else np.nan
 
@@ -84,5 +86,5 @@ class Forecast(bt.Indicator):
         times = np.frombuffer(self.data.datetime.array, dtype="float64")[before:end]
         rows = self._rows(times)[start - before :]
         for line, values in zip(self.lines, self.values, strict=True):
-            found: Any = np.where(rows >= 0, values[rows] if len(values) else np.nan, np.nan)
+            found: Any = np.where(rows >= 0, values[rows], np.nan)
             line.array[start:end] = type(line.array)("d", found.tobytes())

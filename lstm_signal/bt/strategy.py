@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from numbers import Real
 from typing import Any
 
 import backtrader as bt
@@ -23,7 +25,7 @@ class _WithForecasts(type(bt.Strategy)):  # type: ignore[misc]
         _obj.lines_of_forecast = Forecast(_obj.data, forecasts=_obj.forecasts)
         _obj.forecast = _obj.lines_of_forecast.lines.forecast
         _obj.strength = _obj.lines_of_forecast.lines.strength
-        _obj.wanted, _obj.pending, _obj.log = 0.0, None, []
+        _obj.wanted, _obj.pending, _obj.seen, _obj.log = 0.0, None, False, []
         return _obj, args, kwargs
 
 
@@ -74,6 +76,7 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
     strength: Any
     wanted: float
     pending: Any
+    seen: bool
     log: list[dict[str, Any]]
 
     def signal(self) -> float:
@@ -89,6 +92,11 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
                 f"forecasts {self.forecasts.name!r}: the fit behind bar {ahead[0]} has seen a later bar, "
                 f"{frame['data_through'][ahead[0]]}. Stamp each forecast with the bar it was made at."
             )
+        if not 0 < self.p.exposure <= 1 or not self.p.drift >= 0:
+            raise InputError(
+                f"exposure={self.p.exposure!r} must lie above 0 and at most at 1 (.95 is safe from Margin), "
+                f"drift={self.p.drift!r} at 0 or above."
+            )
         if self.p.fill not in FILLS:
             raise InputError(f"unknown fill {self.p.fill!r}. {did_you_mean(self.p.fill, FILLS)}")
         if self.p.fill == "close":
@@ -100,16 +108,32 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
 
     def next(self) -> None:
         """Send an order when the wanted exposure changes, and when the actual one has drifted from it."""
-        wanted = self._checked(self.signal()) if math.isfinite(self.forecast[0]) else 0.0
+        if self.pending is not None and self.pending.alive():
+            return  # one order at a time: the next bar asks again
+        there = math.isfinite(self.forecast[0])
+        self.seen = self.seen or there
+        wanted = self._checked(self.signal()) if there else 0.0
         changed, self.wanted = wanted != self.wanted, wanted
         value, price = self.broker.getvalue(), self.data.close[0]
         actual = self.position.size * price / value if value > 0 else 0.0
-        if self.pending is not None and self.pending.alive():
-            return  # one order at a time: what it leaves undone is drift, seen when it is through
         if value > 0 and (changed or abs(actual - wanted * self.p.exposure) > self.p.drift):
             self._order(wanted * self.p.exposure * value / price - self.position.size)
 
-    def _checked(self, signal: float) -> float:
+    def stop(self) -> None:
+        """Say so if no bar of the feed had a forecast: nothing was traded on, whatever the equity looks like."""
+        if not self.seen:
+            warnings.warn(
+                f"{type(self).__name__}: no bar of the feed has a forecast of {self.forecasts.name!r}, so nothing "
+                "was traded.",
+                stacklevel=2,
+            )
+
+    def _checked(self, signal: object) -> float:
+        if not isinstance(signal, Real):
+            raise InputError(
+                f"{type(self).__name__}.signal() returned {signal!r} at {self.data.datetime.datetime(0)}: it must "
+                "return the wanted exposure, a number from -1 to 1."
+            )
         signal = float(signal)
         if math.isnan(signal):
             return 0.0
