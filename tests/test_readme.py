@@ -1,12 +1,18 @@
-"""The README's Python blocks run, in order, and print what stands below them, numbers with a tolerance."""
+"""The README's Python blocks run and print what stands below them, numbers with a tolerance; its command lines run."""
 
 import contextlib
 import io
 import re
+import shlex
+import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from lstm_signal.cli import main
+
+TINY = shlex.split("--train 60 --test 30 --window 5 --hidden 4 --epochs 1 --members 2 --jobs 1")
 README = Path(__file__).parent.parent / "README.md"
 NUMBER = re.compile(r"-?\d[\d,]*\.?\d*")
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -39,3 +45,25 @@ def test_the_readme_prints_what_it_shows(tmp_path, monkeypatch: pytest.MonkeyPat
         assert numbers[0] == pytest.approx(numbers[1], rel=0.05, abs=0.05)
     assert (tmp_path / "reports" / "first" / "report.json").is_file()
     assert (tmp_path / "linear.csv").is_file()
+
+
+def test_the_readmes_command_lines_run(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, prices: pd.DataFrame
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prices.to_csv("bars.csv")
+    blocks = BLOCK.findall(README.read_text(encoding="utf-8"))
+    Path("mine.py").write_text(next(code for kind, code in blocks if kind == "python" and "class Mine" in code))
+    lines = next(code for kind, code in blocks if kind == "sh" and "--csv bars.csv" in code).splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        program, *arguments = shlex.split(line, comments=True)
+        assert program == "lstm-signal"
+        # As the README has it, but for the size of what is trained.
+        monkeypatch.setattr(sys, "argv", [program, *arguments, *([] if "--forecasts" in arguments else TINY)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert not stopped.value.code, capsys.readouterr().err
+    assert "rnn by Mine" in capsys.readouterr().out
+    assert Path("rnn.parquet").is_file()
+    assert Path("reports/bars/report.json").is_file()
