@@ -110,8 +110,8 @@ def compare(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> N
     walk forward. Writes report.json and Parquet tables beside it.
     """
     prices, trading = _read_prices(given), _trading_options(given)
-    lstm, schedule = _recipe_of(given, "lstm"), _schedule(given)
-    folder = Path(out) if out is not None else Path("reports") / safe_name(str(prices.attrs["name"]))
+    lstm, schedule = _recipe_of(given, "lstm"), WalkForward(**_fields_of(WalkForward, given))
+    folder = Path(out) if out is not None else _reports(prices)
     _check_out(folder)
     recipes = [lstm, lstm.replace(cell="rnn"), lstm.matched("rnn")]
     models = walk(
@@ -138,8 +138,12 @@ def compare(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> N
 @_json
 def forecast(as_json: bool, out: str | None, jobs: int | None, cell: str, **given: Any) -> None:
     """Walk one model forward and write its forecasts to a file."""
-    prices, recipe, schedule = _read_prices(given), _recipe_of(given, cell), _schedule(given)
-    path = Path(out) if out is not None else Path("reports") / safe_name(str(prices.attrs["name"])) / f"{cell}.parquet"
+    prices, recipe, schedule = (
+        _read_prices(given),
+        _recipe_of(given, cell),
+        WalkForward(**_fields_of(WalkForward, given)),
+    )
+    path = Path(out) if out is not None else _reports(prices) / f"{cell}.parquet"
     if path.suffix not in (".parquet", ".csv"):
         raise InputError(f"--out {path}: the name must end in .parquet or .csv.")
     if out and not path.parent.is_dir():
@@ -175,7 +179,7 @@ def backtest(as_json: bool, file: str | None, jobs: int | None, cell: str, **giv
     if file:
         forecasts = read_forecasts(file)
     else:
-        recipe, schedule = _recipe_of(given, cell), _schedule(given)
+        recipe, schedule = _recipe_of(given, cell), WalkForward(**_fields_of(WalkForward, given))
         forecasts = walk(prices, recipe, schedule, seed=given["seed"], n_jobs=jobs, progress=not as_json)
     run = run_backtest(prices, forecasts, **trading)
     if as_json:
@@ -199,15 +203,21 @@ def _read_prices(given: dict[str, Any]) -> pd.DataFrame:
 
 def _recipe_of(given: dict[str, Any], cell: str) -> Forecaster:
     """Return the recipe of the flags; the target follows the fill unless it is asked for."""
-    fields = {field.name: given[field.name] for field in dataclasses.fields(Recipe) if field.name not in _NOT_FLAGS}
+    fields = _fields_of(Recipe, given, skip=_NOT_FLAGS)
     features = tuple(name.strip() for name in given["features"].split(","))
     if fields["target"] is None and given["fill"]:
         fields["target"] = {fill: target for target, fill in FILL_OF_TARGET.items()}[given["fill"]]
     return Forecaster(cell=cell, features=features, **fields)
 
 
-def _schedule(given: dict[str, Any]) -> WalkForward:
-    return WalkForward(**{field.name: given[field.name] for field in dataclasses.fields(WalkForward)})
+def _fields_of(cls: type, given: dict[str, Any], skip: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return what the flags of `_fields_as_flags` were given."""
+    return {field.name: given[field.name] for field in dataclasses.fields(cls) if field.name not in skip}
+
+
+def _reports(prices: pd.DataFrame) -> Path:
+    """Return the folder of a history's reports, where no --out names another."""
+    return Path("reports") / safe_name(str(prices.attrs["name"]))
 
 
 def _value(text: str) -> object:
@@ -234,7 +244,7 @@ def _trading_options(given: dict[str, Any]) -> dict[str, Any]:
         if not equals:
             raise InputError(f"--param {item}: write NAME=VALUE, as in --param threshold=0.3.")
         params[name] = _value(value)
-    costs = Costs(**{field.name: given[field.name] for field in dataclasses.fields(Costs)})
+    costs = Costs(**_fields_of(Costs, given))
     strategy = load_strategy(given["strategy"])
     check_parameters(strategy, params)
     positive("cash", given["cash"])

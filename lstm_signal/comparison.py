@@ -28,7 +28,8 @@ from lstm_signal.walk import check_names, describe_prices, versions
 SCHEMA = 1
 BUY_AND_HOLD = "buy_and_hold"
 RESERVED = ("linear", "mean", "naive", BUY_AND_HOLD)
-TABLES = ("forecasts", "returns", "positions", "fills")
+MEASURED = {"forecasts": FORECAST_ROWS, "trading": TRADING_ROWS}
+TABLES = ("forecasts", "returns", "positions", "fills")  # beside report.json, a Parquet file each
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +57,9 @@ class Comparison:
 
     def table(self, kind: str) -> pd.DataFrame:
         """Return the measures of "forecasts" or "trading": a row a measure, a column a model, NaN where undefined."""
-        known = {"forecasts": FORECAST_ROWS, "trading": TRADING_ROWS}
-        if kind not in known:
-            raise InputError(f"no table is called {kind!r}. {did_you_mean(kind, known)}")
-        rows = known[kind]
+        if kind not in MEASURED:
+            raise InputError(f"no table is called {kind!r}. {did_you_mean(kind, MEASURED)}")
+        rows = MEASURED[kind]
         values = {model: {key: measures[key]["value"] for key in rows} for model, measures in self.report[kind].items()}
         return pd.DataFrame(values, index=list(rows), dtype="float64")
 
@@ -80,7 +80,7 @@ class Comparison:
         """Return both tables as title, header and rows of text, and the reasons for their dashes."""
         reasons: list[str] = []
         tables = []
-        for kind, rows in (("forecasts", FORECAST_ROWS), ("trading", TRADING_ROWS)):
+        for kind, rows in MEASURED.items():
             header = ["", *(name.replace(BUY_AND_HOLD, "buy & hold") for name in self.report[kind])]
             tables.append((kind.capitalize(), header, measure_cells(rows, self.report[kind], reasons)))
         return tables, reasons
@@ -241,10 +241,9 @@ def _comparable(models: Sequence[Forecasts]) -> list[Forecasts]:
             )
     if not models:
         raise InputError("nothing to compare: give at least one model's Forecasts.")
-    names = [model.name for model in models]
-    check_names(names)
-    for name in names:
-        recipe = models[names.index(name)].about.get("recipe")
+    check_names([model.name for model in models])
+    for model in models:
+        name, recipe = model.name, model.about.get("recipe")
         if name in RESERVED and not (name == "linear" and recipe and recipe["cell"] == "linear"):
             raise InputError(
                 f"two models would be called {name!r}: compare adds that one itself. Name yours otherwise."
