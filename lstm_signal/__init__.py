@@ -2,9 +2,11 @@
 
 The flow goes one way, and a module imports only from its left::
 
-    bars -> prices, windows -> cells, networks -> training, linear -> recipe -> fits -> forecaster
+    bars -> checks -> prices -> sessions -> yahoo, vintages -> history
+         -> windows -> cells, networks -> training, linear -> recipe -> fits -> forecaster
          -> intervals -> forecasts -> schedule -> walk -> baselines
-         -> bt (indicators, broker, strategy, analyzers) -> loading -> costs -> runs -> comparison -> cli, commands
+         -> bt (indicators, broker, strategy, analyzers) -> loading -> costs -> runs -> comparison
+         -> options -> cli, commands
 
 `errors`, `files`, `measures` and `tables` import nothing of ours but each other, so any module may call them. The
 public names below load when first used: importing the package loads neither torch nor pandas.
@@ -18,11 +20,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lstm_signal.bars import total_return
     from lstm_signal.bt.strategy import ForecastStrategy
+    from lstm_signal.checks import doubts
     from lstm_signal.comparison import Comparison, compare, read_comparison
     from lstm_signal.costs import Costs
-    from lstm_signal.errors import FitError, InputError, LookAheadError
+    from lstm_signal.errors import FetchError, FitError, InputError, LookAheadError, PriceWarning
     from lstm_signal.forecaster import FittedForecaster, Forecaster, load_forecaster
     from lstm_signal.forecasts import Forecasts, read_forecasts
+    from lstm_signal.history import load_prices
     from lstm_signal.loading import load_strategy
     from lstm_signal.prices import read_prices, sample_prices
     from lstm_signal.runs import Run, backtest
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Comparison": "comparison",
     "Costs": "costs",
+    "FetchError": "errors",
     "FitError": "errors",
     "FittedForecaster": "forecaster",
     "ForecastStrategy": "bt.strategy",
@@ -40,13 +45,16 @@ _HOME = {
     "Forecasts": "forecasts",
     "InputError": "errors",
     "LookAheadError": "errors",
+    "PriceWarning": "errors",
     "Run": "runs",
     "WalkForward": "schedule",
     "backtest": "runs",
     "compare": "comparison",
+    "doubts": "checks",
     "feature": "windows",
     "forecast": "walk",
     "load_forecaster": "forecaster",
+    "load_prices": "history",
     "load_strategy": "loading",
     "read_comparison": "comparison",
     "read_forecasts": "forecasts",
@@ -58,6 +66,7 @@ _HOME = {
 __all__ = [
     "Comparison",
     "Costs",
+    "FetchError",
     "FitError",
     "FittedForecaster",
     "ForecastStrategy",
@@ -65,13 +74,16 @@ __all__ = [
     "Forecasts",
     "InputError",
     "LookAheadError",
+    "PriceWarning",
     "Run",
     "WalkForward",
     "backtest",
     "compare",
+    "doubts",
     "feature",
     "forecast",
     "load_forecaster",
+    "load_prices",
     "load_strategy",
     "read_comparison",
     "read_forecasts",

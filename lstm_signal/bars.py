@@ -7,7 +7,7 @@ unique, time-zone-free DatetimeIndex that says when a bar is *known*.
 from __future__ import annotations
 
 import hashlib
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +17,19 @@ from lstm_signal.errors import InputError
 
 OHLC = ("open", "high", "low", "close")
 COLUMNS = (*OHLC, "volume", "dividend")
+ROUNDING = 5e-4  # by how much of itself an open or close may lie outside high and low without a word
+WRONG = 0.01  # by how much it may at all: between the two it is a doubt
 MAX_FAKE_OPENS = 0.05  # share of a year's opens that may equal the previous close
 
 _SYNONYMS = {"dividends": "dividend", "adj_close": "adj close", "adjclose": "adj close",
-             "adjusted close": "adj close", "adjusted_close": "adj close"}  # fmt: skip
+             "adjusted close": "adj close", "adjusted_close": "adj close", "vol": "volume"}  # fmt: skip
 
 
 def named(raw: pd.DataFrame, name: str) -> pd.DataFrame:
     """Lower-case and unify the column names; two columns of one name are refused."""
-    columns = [str(column).strip().lower() for column in raw.columns]
+    if raw.columns.nlevels > 1:
+        raise InputError(f"{name} has a table's columns in levels, as of several tickers: select those of one.")
+    columns = [str(column).strip().strip("<>").lower() for column in raw.columns]
     columns = [_SYNONYMS.get(column, column) for column in columns]
     doubled = sorted({column for column in columns if columns.count(column) > 1})
     if doubled:
@@ -37,6 +41,8 @@ def named(raw: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def numbers_of(raw: pd.DataFrame, name: str) -> pd.DataFrame:
     """Turn every column into float64; what is no number is refused with its row."""
+    if (raw.dtypes == "float64").all():
+        return raw.copy()
     columns = {}
     for column in raw:
         values = pd.to_numeric(raw[column], errors="coerce")
@@ -69,7 +75,7 @@ def as_prices(frame: pd.DataFrame, name: str | None = None) -> pd.DataFrame:
     ------
     InputError
         Naming the row: a missing column, a price that is NaN, infinite, zero or negative, a high below its
-        low, stamps unsorted or doubled.
+        low, an open or close more than 1 % outside them, stamps unsorted or doubled.
     """
     if not isinstance(frame, pd.DataFrame):
         raise InputError(f"prices must be a DataFrame of bars, not {type(frame).__name__}: see read_prices.")
@@ -90,7 +96,7 @@ def as_prices(frame: pd.DataFrame, name: str | None = None) -> pd.DataFrame:
     table["dividend"] = table["dividend"].fillna(0.0)
     index = raw.index.tz_localize(None) if raw.index.tz is not None else raw.index
     try:
-        table.index = pd.DatetimeIndex(index.as_unit("ns"), name="date")
+        table.index = pd.DatetimeIndex(index.as_unit("ns").to_numpy(), name="date")  # NumPy's have no frequency
     except pd.errors.OutOfBoundsDatetime as error:
         raise InputError(f"{name}: a date lies outside the years 1678 to 2262: {error}. Correct it.") from error
     table.attrs = dict(frame.attrs)
@@ -111,10 +117,17 @@ def _check(prices: pd.DataFrame, name: str) -> None:
         raise InputError(f"{name} row {row + 1}: {stamps[row]} {what}. Sort the bars and keep one a date.")
     for column in OHLC:
         values = prices[column].to_numpy()
-        _refuse_row(prices, ~(np.isfinite(values) & (values > 0)), name, f"{column} {{{column}}}", "a positive number")
+        rule = "a positive number"
+        if np.mean(values < 0) > 0.2:
+            rule += " (many here are negative, as returns are: give prices)"
+        _refuse_row(prices, ~(np.isfinite(values) & (values > 0)), name, f"{column} {{{column}}}", rule)
     _refuse_row(prices, (prices["high"] < prices["low"]).to_numpy(), name, "high {high} is below low {low}",
                 "high at or above low")  # fmt: skip
-    dividend = prices["dividend"].to_numpy()
+    for column in ("open", "close"):
+        told = f"{column} {{{column}}} is outside low {{low}} and high {{high}}"
+        _refuse_row(prices, outside(prices, column) > WRONG, name, told, "between them, to 1 %")
+    volume, dividend = prices["volume"].to_numpy(), prices["dividend"].to_numpy()
+    _refuse_row(prices, (volume < 0) | np.isinf(volume), name, "volume {volume}", "0 or more, or unknown")
     _refuse_row(prices, ~(np.isfinite(dividend) & (dividend >= 0)), name, "dividend {dividend}", "0 or more")
 
 
@@ -127,9 +140,53 @@ def _refuse_row(prices: pd.DataFrame, wrong: npt.NDArray[np.bool_], name: str, w
         )
 
 
+def outside(prices: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
+    """Return (bars,) by what share of itself a price lies above its bar's high or below its low; negative inside."""
+    price, high, low = (prices[name].to_numpy() for name in (column, "high", "low"))
+    with np.errstate(over="ignore"):  # infinitely far outside, for prices of no size
+        return np.asarray(np.maximum(price / high, low / price) - 1)
+
+
 def stamps_of(frame: pd.DataFrame | pd.Series) -> pd.DatetimeIndex:
     """Return the index of checked bars, which is a DatetimeIndex."""
     return cast(pd.DatetimeIndex, frame.index)
+
+
+def days_of(
+    start: str | pd.Timestamp | None, end: str | pd.Timestamp | None
+) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
+    """Return the first and the last day of a range that somebody named; None where it is open."""
+    first, last = _day_of("start", start), _day_of("end", end)
+    if first is not None and last is not None and first > last:
+        raise InputError(f"start {first:%Y-%m-%d} comes after end {last:%Y-%m-%d}. Give an earlier start.")
+    return first, last
+
+
+def _day_of(name: str, value: str | pd.Timestamp | None) -> pd.Timestamp | None:
+    if value is None:
+        return None
+    try:
+        day = pd.Timestamp(value)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name}={value!r} is no date. Write it as 2024-01-31.") from error
+    if pd.isna(day):
+        raise InputError(f"{name}={value!r} is no date. Write it as 2024-01-31.")
+    return day.tz_localize(None).normalize()
+
+
+def between(prices: pd.DataFrame, start: str | pd.Timestamp | None, end: str | pd.Timestamp | None) -> pd.DataFrame:
+    """Return the bars of the days from start to end, both included; InputError if there are none."""
+    first, last = days_of(start, end)
+    days = stamps_of(prices).normalize()
+    keep = np.ones(len(days), dtype=bool)
+    if first is not None:
+        keep &= days >= first
+    if last is not None:
+        keep &= days <= last
+    if not keep.any():
+        name = prices.attrs.get("name", "prices")
+        raise InputError(f"{name} has no bars from {start or 'the start'} to {end or 'the end'}. Give a wider range.")
+    return prices[keep]
 
 
 def growth(prices: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -175,6 +232,21 @@ def fingerprint(prices: pd.DataFrame) -> str:
     for column in COLUMNS:
         digest.update(np.ascontiguousarray(prices[column], dtype="<f8").tobytes())
     return digest.hexdigest()
+
+
+def describe_prices(prices: pd.DataFrame) -> dict[str, Any]:
+    """Return what a report says of its prices: name, note, first and last bar, how many, fingerprint.
+
+    Downloaded ones say their interval and vintage, too: `load_prices` reads the same bars again by these.
+    """
+    return {key: prices.attrs[key] for key in ("interval", "vintage") if key in prices.attrs} | {
+        "name": str(prices.attrs.get("name", "prices")),
+        "note": str(prices.attrs.get("note", "")),
+        "first": prices.index[0].isoformat(),
+        "last": prices.index[-1].isoformat(),
+        "bars": len(prices),
+        "sha256": fingerprint(prices),
+    }
 
 
 def fake_opens(prices: pd.DataFrame) -> dict[int, float]:

@@ -9,6 +9,7 @@ import warnings
 import click
 
 VERBS = {
+    "fetch": "Download prices from Yahoo and keep them; ask only for what is missing.",
     "compare": "Compare LSTM and RNN, as forecasts and as money, with their baselines.",
     "forecast": "Walk one model forward and write its forecasts to a file.",
     "backtest": "Trade one model's forecasts through backtrader.",
@@ -39,7 +40,7 @@ class _Verbs(click.Group):
 def cli() -> None:
     """Walk-forward LSTM and RNN forecasts for backtrader, with the evidence beside them.
 
-    Prices come from --csv FILE or --sample [nasdaq|sp500]. Each command has its own --help.
+    Prices come from a TICKER (Yahoo), --csv FILE or --sample [nasdaq|sp500]. Each command has its own --help.
     """
 
 
@@ -51,7 +52,7 @@ def main(*first: str) -> None:
     *first : str
         Arguments before those given on the command line; a strategy file runs itself by them.
     """
-    from lstm_signal.errors import FitError, InputError, LookAheadError
+    from lstm_signal.errors import FetchError, FitError, InputError, LookAheadError
 
     warnings.showwarning = _one_line
     try:
@@ -61,7 +62,7 @@ def main(*first: str) -> None:
         sys.exit(2)
     except click.ClickException as error:
         _stop(error.format_message(), 2)
-    except (InputError, LookAheadError, FitError, OSError) as error:
+    except (InputError, LookAheadError, FetchError, FitError, OSError) as error:
         _stop(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
         _stop("stopped before it was done: what was not finished is not written. Run it again.", 130)

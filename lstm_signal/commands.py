@@ -1,118 +1,106 @@
-"""The command line's verbs: parsing only. The flags of recipe and schedule are read from their classes."""
+"""The command line's verbs: what each does with what `options` read."""
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import json
-import os
-import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-import pandas as pd
 
-from lstm_signal.bt.strategy import FILLS
+from lstm_signal.bars import describe_prices
+from lstm_signal.checks import doubts
 from lstm_signal.comparison import compare as compare_models
-from lstm_signal.costs import Costs, positive
-from lstm_signal.errors import InputError
-from lstm_signal.files import safe_name
-from lstm_signal.forecaster import DEFAULT_SEED, Forecaster
+from lstm_signal.errors import FetchError, InputError
 from lstm_signal.forecasts import Forecasts, read_forecasts
-from lstm_signal.loading import load_strategy
-from lstm_signal.prices import SAMPLES, read_prices, sample_prices
-from lstm_signal.recipe import Recipe
-from lstm_signal.runs import FILL_OF_TARGET, check_parameters
+from lstm_signal.history import load_prices
+from lstm_signal.options import (
+    check_out,
+    fields_of,
+    file_options,
+    json_option,
+    not_empty,
+    prices_of,
+    prices_options,
+    range_options,
+    recipe_of,
+    recipe_options,
+    reports_folder,
+    trading_of,
+    trading_options,
+    yahoo_of,
+    yahoo_options,
+)
 from lstm_signal.runs import backtest as run_backtest
 from lstm_signal.schedule import WalkForward
 from lstm_signal.walk import forecast as walk
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-_NOT_FLAGS = ("cell", "features")  # given in their own way below
+
+@click.command()
+@click.argument("tickers", nargs=-1)
+@range_options
+@yahoo_options
+@click.option("--check", is_flag=True, help="List what looks doubtful about the bars; also of a --csv or a --sample.")
+@file_options
+@json_option
+@click.pass_context
+def fetch(context: click.Context, /, tickers: tuple[str, ...], as_json: bool, check: bool, **given: Any) -> None:
+    """Download prices from Yahoo and keep them; ask only for what is missing.
+
+    TICKERS are Yahoo's, as in SPY BRK-B ^GSPC EURUSD=X. Exit status 1 if some, but not all, could not be had.
+    """
+    if bool(tickers) == bool(given["csv"] or given["sample"]):
+        raise InputError("name the TICKERS to fetch, or with --check a --csv FILE or a --sample.")
+    told, failed = [], {}
+    for ticker in tickers or (None,):
+        try:
+            if ticker is None:
+                prices = prices_of(given | {"ticker": None}, not as_json)
+            else:
+                prices = load_prices(ticker, progress=not as_json, **yahoo_of(given))
+        except (InputError, FetchError, OSError) as error:
+            if len(tickers) < 2:
+                raise
+            failed[str(ticker)] = str(error)
+            continue
+        about = describe_prices(prices)
+        if check:
+            about["doubts"] = [doubt.describe() for doubt in doubts(prices)]
+        told.append(about)
+        if not as_json:
+            click.echo(_told(about))
+    if as_json:
+        click.echo(json.dumps({"prices": told, "failed": failed}, indent=1))
+    for message in failed.values():
+        click.echo(f"lstm-signal: {message}", err=True)
+    context.exit(0 if not failed else 1 if told else 2)
 
 
-def _fields_as_flags(cls: type, skip: tuple[str, ...] = ()) -> Callable[[Command], Command]:
-    """Add a flag for each field of a dataclass, with the field's default, and its text in the docstring as help."""
-    text = inspect.getdoc(cls) or ""
-
-    def add(command: Command) -> Command:
-        for field in reversed(dataclasses.fields(cls)):
-            if field.name in skip:
-                continue
-            told = re.search(rf"^{field.name} : .*\n((?:    .*\n?)+)", text, re.MULTILINE)
-            kind: Any = {"int": int, "float": float, "bool": bool}.get(str(field.type).split(" |")[0], str)
-            command = click.option(
-                f"--{field.name.replace('_', '-')}", field.name, type=kind, is_flag=kind is bool, default=field.default,
-                show_default=field.default is not None, help=" ".join(told[1].split()) if told else None,
-            )(command)  # fmt: skip
-        return command
-
-    return add
-
-
-def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-def _not_empty(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    if value == "":
-        raise InputError("--out is empty: name a place, or leave it out.")
-    return value
-
-
-_prices = _options(
-    click.option("--sample", is_flag=False, flag_value="nasdaq", metavar="[nasdaq|sp500]",
-                 help="The built-in daily bars, 1999-2018, of the NASDAQ Composite (default) or the S&P 500."),
-    click.option("--csv", metavar="FILE",
-                 help="Bars from a CSV or Parquet file: date, open, high, low, close [, volume, dividend]."),
-    click.option("--close", type=click.Choice(["raw", "adjusted"]),
-                 help="Which close is meant when the file has an adjusted one too."),
-)  # fmt: skip
-_recipe = _options(
-    click.option("--features", default="return", show_default=True, metavar="NAMES",
-                 help="return, gap, range; with commas between."),
-    _fields_as_flags(Recipe, skip=_NOT_FLAGS),
-    _fields_as_flags(WalkForward),
-    click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="Keys all randomness."),
-    click.option("--jobs", type=int, help="Processes; all cores by default. The numbers do not depend on it."),
-    click.option("--fill", type=click.Choice(FILLS),
-                 help="When orders fill; by default where the target starts: next_open."),
-)  # fmt: skip
-_trading = _options(
-    click.option("--strategy", default="long_flat", show_default=True, help="A shipped strategy, or FILE.py:Class."),
-    click.option("--param", "params", multiple=True, metavar="NAME=VALUE",
-                 help="A parameter of the strategy, such as threshold=0.3."),
-    _fields_as_flags(Costs),
-    click.option("--cash", type=float, default=100_000.0, show_default=True, help="Money to start with."),
-)  # fmt: skip
-_json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on standard output, and nothing else there."
-)
+def _told(about: dict[str, Any]) -> str:
+    note = f" ({about['note']})" if about["note"] else ""
+    lines = [f"{about['name']}{note}: {about['bars']} bars, {about['first'][:10]} to {about['last'][:10]}, "
+             f"sha256 {about['sha256'][:12]}"]  # fmt: skip
+    if "doubts" in about:
+        lines += [f"  {doubt['kind']}: {doubt['text']}" for doubt in about["doubts"]] or ["  no doubts"]
+    return "\n".join(lines)
 
 
 @click.command()
-@_prices
-@_recipe
-@_trading
-@click.option("--out", metavar="FOLDER", callback=_not_empty, help="Where the report goes; reports/NAME by default.")
-@_json
+@prices_options
+@recipe_options
+@trading_options
+@click.option("--out", metavar="FOLDER", callback=not_empty, help="Where the report goes; reports/NAME by default.")
+@json_option
 def compare(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> None:
     """Compare LSTM and RNN, as forecasts and as money, with their baselines.
 
     An LSTM, an RNN and an RNN with as many parameters as the LSTM are trained on rolling windows and refitted as they
     walk forward. Writes report.json and Parquet tables beside it.
     """
-    prices, trading = _read_prices(given), _trading_options(given)
-    lstm, schedule = _recipe_of(given, "lstm"), WalkForward(**_fields_of(WalkForward, given))
-    folder = Path(out) if out is not None else _reports(prices)
-    _check_out(folder)
+    prices, trading = prices_of(given, not as_json), trading_of(given)
+    lstm, schedule = recipe_of(given, "lstm"), WalkForward(**fields_of(WalkForward, given))
+    folder = Path(out) if out is not None else reports_folder(prices)
+    check_out(folder)
     recipes = [lstm, lstm.replace(cell="rnn"), lstm.matched("rnn")]
     models = walk(
         prices,
@@ -129,21 +117,21 @@ def compare(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> N
 
 
 @click.command()
-@_prices
+@prices_options
 @click.option("--cell", default="lstm", show_default=True, help="lstm, rnn or linear.")
-@_recipe
+@recipe_options
 @click.option(
-    "--out", metavar="FILE", callback=_not_empty, help="A .parquet or .csv file; reports/NAME/CELL.parquet by default."
+    "--out", metavar="FILE", callback=not_empty, help="A .parquet or .csv file; reports/NAME/CELL.parquet by default."
 )
-@_json
+@json_option
 def forecast(as_json: bool, out: str | None, jobs: int | None, cell: str, **given: Any) -> None:
     """Walk one model forward and write its forecasts to a file."""
     prices, recipe, schedule = (
-        _read_prices(given),
-        _recipe_of(given, cell),
-        WalkForward(**_fields_of(WalkForward, given)),
+        prices_of(given, not as_json),
+        recipe_of(given, cell),
+        WalkForward(**fields_of(WalkForward, given)),
     )
-    path = Path(out) if out is not None else _reports(prices) / f"{cell}.parquet"
+    path = Path(out) if out is not None else reports_folder(prices) / f"{cell}.parquet"
     if path.suffix not in (".parquet", ".csv"):
         raise InputError(f"--out {path}: the name must end in .parquet or .csv.")
     if out and not path.parent.is_dir():
@@ -161,7 +149,7 @@ def forecast(as_json: bool, out: str | None, jobs: int | None, cell: str, **give
 
 
 @click.command()
-@_prices
+@prices_options
 @click.option(
     "--forecasts",
     "file",
@@ -169,83 +157,27 @@ def forecast(as_json: bool, out: str | None, jobs: int | None, cell: str, **give
     help="Saved forecasts to trade on; without it the model is walked first.",
 )
 @click.option("--cell", default="lstm", show_default=True, help="lstm, rnn or linear.")
-@_recipe
-@_trading
-@_json
+@recipe_options
+@trading_options
+@json_option
 def backtest(as_json: bool, file: str | None, jobs: int | None, cell: str, **given: Any) -> None:
     """Trade one model's forecasts through backtrader: a saved file's, or walked first."""
-    prices, trading = _read_prices(given), _trading_options(given)
+    prices, trading = prices_of(given, not as_json), trading_of(given)
     forecasts: Forecasts
     if file:
         forecasts = read_forecasts(file)
     else:
-        recipe, schedule = _recipe_of(given, cell), WalkForward(**_fields_of(WalkForward, given))
+        recipe, schedule = recipe_of(given, cell), WalkForward(**fields_of(WalkForward, given))
         forecasts = walk(prices, recipe, schedule, seed=given["seed"], n_jobs=jobs, progress=not as_json)
     run = run_backtest(prices, forecasts, **trading)
     if as_json:
         told = {
             "model": run.name,
             "strategy": run.strategy,
+            "prices": describe_prices(prices),
             "about": dict(run.about),
             "trading": run.describe(),
         }
         click.echo(json.dumps(told, indent=1))
     else:
         click.echo(run)
-
-
-def _read_prices(given: dict[str, Any]) -> pd.DataFrame:
-    sample, csv = given["sample"], given["csv"]
-    if (sample is None) == (csv is None):
-        raise InputError(f"give prices by one of --csv FILE and --sample [{'|'.join(SAMPLES)}].")
-    return sample_prices(sample) if sample else read_prices(csv, close=given["close"])
-
-
-def _recipe_of(given: dict[str, Any], cell: str) -> Forecaster:
-    """Return the recipe of the flags; the target follows the fill unless it is asked for."""
-    fields = _fields_of(Recipe, given, skip=_NOT_FLAGS)
-    features = tuple(name.strip() for name in given["features"].split(","))
-    if fields["target"] is None and given["fill"]:
-        fields["target"] = {fill: target for target, fill in FILL_OF_TARGET.items()}[given["fill"]]
-    return Forecaster(cell=cell, features=features, **fields)
-
-
-def _fields_of(cls: type, given: dict[str, Any], skip: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return what the flags of `_fields_as_flags` were given."""
-    return {field.name: given[field.name] for field in dataclasses.fields(cls) if field.name not in skip}
-
-
-def _reports(prices: pd.DataFrame) -> Path:
-    """Return the folder of a history's reports, where no --out names another."""
-    return Path("reports") / safe_name(str(prices.attrs["name"]))
-
-
-def _value(text: str) -> object:
-    """Return a parameter's value: a number if it reads as one, then true, false or null, else the text."""
-    try:
-        number = float(text)
-        return int(number) if re.fullmatch(r"[+-]?\d+", text) else number
-    except ValueError:
-        return {"true": True, "false": False, "null": None}.get(text, text)
-
-
-def _check_out(place: Path) -> None:
-    """Raise InputError, before anything is trained, if a folder cannot be made or written to."""
-    there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise InputError(f"cannot write to {place}: {there} is no folder that you may write to. Give another --out.")
-
-
-def _trading_options(given: dict[str, Any]) -> dict[str, Any]:
-    """Return what backtest and compare take, checked before anything is trained."""
-    params = {}
-    for item in given["params"]:
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise InputError(f"--param {item}: write NAME=VALUE, as in --param threshold=0.3.")
-        params[name] = _value(value)
-    costs = Costs(**_fields_of(Costs, given))
-    strategy = load_strategy(given["strategy"])
-    check_parameters(strategy, params)
-    positive("cash", given["cash"])
-    return {"strategy": strategy, "costs": costs, "fill": given["fill"], "cash": given["cash"]} | params

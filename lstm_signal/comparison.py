@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_signal.bars import as_prices
+from lstm_signal.bars import as_prices, describe_prices
 from lstm_signal.baselines import linear_beside, naive_and_mean
 from lstm_signal.bt.strategy import ForecastStrategy
 from lstm_signal.costs import Costs
@@ -23,7 +23,7 @@ from lstm_signal.forecasts import Forecasts, check_same_prices
 from lstm_signal.measures import FORECAST_ROWS, TRADING_ROWS, Measure, describe, forecast_measures, undefined
 from lstm_signal.runs import Run, backtest
 from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
-from lstm_signal.walk import check_names, describe_prices, versions
+from lstm_signal.walk import check_names, versions
 
 SCHEMA = 1
 BUY_AND_HOLD = "buy_and_hold"

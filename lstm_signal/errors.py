@@ -14,6 +14,14 @@ class LookAheadError(RuntimeError):
     """A forecast that has seen, or would be shown before, the bar it is about to trade."""
 
 
+class FetchError(RuntimeError):
+    """Prices that could not be fetched: the network or the server failed, not what was asked for."""
+
+
+class PriceWarning(UserWarning):
+    """A doubt about prices that are usable all the same; the message names the bars."""
+
+
 class FitError(RuntimeError):
     """A network whose training failed: model, fold and member are named in the message."""
 

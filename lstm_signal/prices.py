@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from lstm_signal.bars import OHLC, as_prices, named, numbers_of
-from lstm_signal.errors import InputError, did_you_mean
+from lstm_signal.checks import warn_of_doubts
+from lstm_signal.errors import InputError, PriceWarning, did_you_mean
 
 SAMPLES = {"nasdaq": "NASDAQ Composite", "sp500": "S&P 500"}
 
 _STAMP_NAMES = ("date", "datetime", "timestamp", "time")
+_CLOCK = r"^(\d\d)(\d\d)(\d\d)$"  # as stooq writes it
 _OFFSET = r"(:\d\d(?:\.\d+)?)\s*(?:Z|UTC|[+-]\d\d(?::?\d\d)?)$"  # after a time, not in a date
 
 CloseKind = Literal["raw", "adjusted"]
@@ -49,7 +51,7 @@ def sample_prices(name: str = "nasdaq") -> pd.DataFrame:
         raise InputError(f"no sample is called {name!r}. {did_you_mean(name, SAMPLES)}")
     # Read as data: importing arch would load statsmodels, three seconds for nothing.
     path = importlib.metadata.distribution("arch").locate_file(f"arch/data/{name}/{name}.csv.gz")
-    frame = read_prices(Path(str(path)), close="raw")
+    frame = _bars_of(Path(str(path)), "raw")
     frame.attrs.update(name=name, note=f"{SAMPLES[name]}, an index: not tradable, a proxy")
     return frame
 
@@ -60,14 +62,16 @@ def read_prices(path: str | Path, close: CloseKind | None = None) -> pd.DataFram
     Parameters
     ----------
     path : str or Path
-        A CSV file with a header, or a file ending in ``.parquet``. A column named date, datetime, timestamp
-        or time (else the first column, or the Parquet index) stamps the bars; open, high, low and close are
-        needed, in any case of letters; volume and dividend may be there. Without a dividend column the
+        A CSV file with a header, or a file ending in ``.parquet``. A column named date, datetime, timestamp or
+        time (else the first column, or the Parquet index) stamps the bars, date and time together when both are
+        there; open, high, low and close are needed, in any case of letters; volume and dividend may be there.
+        Files of backtrader, Yahoo (yfinance) and stooq are read as they are. Without a dividend column the
         prices are taken as they are: total returns if the file's prices are, price returns if not.
         A UTC offset in a stamp is dropped: the exchange's own clock stays.
     close : {"raw", "adjusted"}, optional
-        Needed when the file has an adjusted close too: ``"raw"`` trades the close and ignores the adjusted
-        one, ``"adjusted"`` scales open, high, low and close by adjusted close / close.
+        Needed when the file has an adjusted close that differs from the close, and no dividends: ``"raw"`` trades
+        the close and ignores the adjusted one, ``"adjusted"`` scales open, high, low and close by adjusted close /
+        close.
 
     Returns
     -------
@@ -78,6 +82,11 @@ def read_prices(path: str | Path, close: CloseKind | None = None) -> pd.DataFram
     InputError
         If the file does not exist or holds anything that is not a checked bar; the row is named.
 
+    Warns
+    -----
+    PriceWarning
+        When the bars are valid but look doubtful: see `doubts`.
+
     Examples
     --------
     >>> import tempfile, pathlib
@@ -86,19 +95,28 @@ def read_prices(path: str | Path, close: CloseKind | None = None) -> pd.DataFram
     >>> read_prices(file)["close"].to_list()
     [2.0, 3.0]
     """
-    path = Path(path)
+    frame = _bars_of(Path(path), close)
+    warn_of_doubts(frame, Path(path).name)
+    return frame
+
+
+def _bars_of(path: Path, close: CloseKind | None) -> pd.DataFrame:
+    """Return a file's bars, whatever may be doubtful about them."""
     if not path.is_file():
         raise InputError(f"no such file: {path}. Give the path of a CSV or Parquet file of bars.")
     try:
         raw = pd.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     except (ValueError, OSError) as error:  # what pandas and pyarrow raise on a file that is no table
         raise InputError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
-    raw = named(raw, path.name)
+    raw = named(_one_ticker(raw, path.name), path.name)
     if not isinstance(raw.index, pd.DatetimeIndex):
         stamps = next((name for name in _STAMP_NAMES if name in raw), raw.columns[0])
-        raw = raw.set_index(_stamps(raw[stamps], path.name)).drop(columns=stamps)
+        text = raw[stamps]
+        if stamps == "date" and "time" in raw:
+            text = text.str.cat(raw["time"].str.replace(_CLOCK, r"\1:\2:\3", regex=True), sep=" ")
+        raw = raw.set_index(_stamps(text, path.name)).drop(columns=stamps)
     frame = as_prices(_one_close(raw, close, path.name), path.name)
-    frame.attrs["name"] = path.name.removesuffix(".gz").removesuffix(path.suffix)
+    frame.attrs = {"name": path.name.removesuffix(".gz").removesuffix(path.suffix)}
     return frame
 
 
@@ -108,9 +126,28 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return lines.iloc[1:].set_axis(lines.iloc[0].to_list(), axis=1).reset_index(drop=True)
 
 
+def _one_ticker(raw: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Undo the second line of columns in which yfinance.download names the ticker."""
+    if raw.columns.nlevels == 2:
+        tickers = set(raw.columns.get_level_values(1))
+        prices = raw.columns.get_level_values(0)
+    elif len(raw) > 1 and str(raw.columns[0]) == "Price" and raw.iloc[0, 0] == "Ticker":
+        tickers = set(raw.iloc[0, 1:])
+        prices = pd.Index(["date", *raw.columns[1:]])
+        raw = raw.iloc[2:].reset_index(drop=True)
+    else:
+        return raw
+    if len(tickers) > 1:
+        raise InputError(f"{name} holds the bars of {', '.join(sorted(map(str, tickers)))}: keep one ticker a file.")
+    return raw.set_axis(list(prices), axis=1)
+
+
 def _stamps(column: pd.Series, name: str) -> pd.DatetimeIndex:
     """Parse a column of stamps, keeping the wall clock that it shows."""
     text = column.astype(str).str.strip().str.replace(_OFFSET, r"\1", regex=True)
+    if len(text) and text.str.fullmatch(r"\d{10}|\d{13}").all():  # seconds or milliseconds since 1970
+        unit: Literal["s", "ms"] = "s" if len(text.iloc[0]) == 10 else "ms"
+        return pd.DatetimeIndex(pd.to_datetime(text.astype("int64"), unit=unit), name="date")
     with warnings.catch_warnings():
         # pandas warns when it can infer no format and would guess each date by itself.
         warnings.simplefilter("error", UserWarning)
@@ -131,10 +168,18 @@ def _one_close(raw: pd.DataFrame, close: CloseKind | None, name: str) -> pd.Data
     """Settle which close is meant when the table has an adjusted one."""
     if close not in (None, "raw", "adjusted"):
         raise InputError(f"close={close!r} is unknown. {did_you_mean(close, ['raw', 'adjusted'])}")
+    if "capital gains" in raw and "dividend" in raw:  # what a fund hands out, too
+        paid = numbers_of(raw[["dividend", "capital gains"]], name).sum(axis=1)
+        raw = raw.assign(dividend=paid)
     if "adj close" not in raw:
+        if "stock splits" in raw and "dividend" in raw and close != "raw":
+            return _without_dividends(raw, close, name)
         if close == "adjusted":
             raise InputError(f'{name} has no adjusted close: leave out close="adjusted" (--close adjusted).')
         return raw
+    yahoos = {"stock splits", "dividend"} <= set(raw)  # raw prices, and the dividends that make the difference
+    if close is None and (yahoos or ("close" in raw and raw["adj close"].equals(raw["close"]))):
+        return raw.drop(columns="adj close")
     if close is None:
         raise InputError(
             f'{name} has an adjusted close: which close the returns come from is ambiguous. Ask for close="raw" '
@@ -151,3 +196,16 @@ def _one_close(raw: pd.DataFrame, close: CloseKind | None, name: str) -> pd.Data
     return raw.drop(columns=["adj close", "dividend"], errors="ignore").assign(
         **{column: scaled[column] for column in OHLC if column in scaled}
     )
+
+
+def _without_dividends(raw: pd.DataFrame, close: CloseKind | None, name: str) -> pd.DataFrame:
+    """Take the prices of yfinance's default table for what they are: adjusted for the dividends beside them."""
+    paid = numbers_of(raw[["dividend"]], name)["dividend"].fillna(0.0)
+    if close is None and (paid != 0).any():
+        warnings.warn(
+            f"{name}: stock splits without an adjusted close, as yfinance writes prices that are adjusted already: "
+            'its dividends are not counted again. close="raw" (--close raw) counts them.',
+            PriceWarning,
+            stacklevel=4,
+        )
+    return raw.drop(columns="dividend")

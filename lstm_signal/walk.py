@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import pandas as pd
 
-from lstm_signal.bars import as_prices, fingerprint, refuse_fake_opens, stamps_of
+from lstm_signal.bars import as_prices, describe_prices, refuse_fake_opens, stamps_of
 from lstm_signal.errors import FitError, InputError
 from lstm_signal.fits import TrainingRows
 from lstm_signal.forecaster import DEFAULT_SEED, Forecaster
@@ -222,18 +222,6 @@ def _collect(plan: _Plan, prices: pd.DataFrame, answers: list[_Answer], shared: 
         "target": plan.recipe.resolved_target, "horizon": plan.recipe.horizon, "audited": True,
     }  # fmt: skip
     return assemble(plan.name, prices, pd.concat(parts), members, about, plan.recipe)
-
-
-def describe_prices(prices: pd.DataFrame) -> dict[str, Any]:
-    """Return what a report says of its prices: name, note, first and last bar, how many, fingerprint."""
-    return {
-        "name": str(prices.attrs.get("name", "prices")),
-        "note": str(prices.attrs.get("note", "")),
-        "first": prices.index[0].isoformat(),
-        "last": prices.index[-1].isoformat(),
-        "bars": len(prices),
-        "sha256": fingerprint(prices),
-    }
 
 
 def versions() -> dict[str, str]:

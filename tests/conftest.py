@@ -1,9 +1,12 @@
-"""Short real series and tiny recipes, shared by the tests that need a walk."""
+"""Short real series and tiny recipes, shared by the tests that need a walk; and Yahoo on loopback."""
+
+import sys
 
 import pandas as pd
 import pytest
 
 import lstm_signal as ls
+from tests import yahoo_server
 
 TINY = ls.Forecaster(window=5, hidden=4, epochs=2, batch=16, members=2)
 SHORT = ls.WalkForward(train=60, test=25)
@@ -21,3 +24,25 @@ def year() -> pd.DataFrame:
     bars = ls.sample_prices().iloc[1000:1500].copy()
     bars.loc[bars.index[60::63], "dividend"] = 0.01 * bars["close"].iloc[60::63]
     return bars
+
+
+@pytest.fixture
+def yahoo(monkeypatch):
+    """Yahoo on loopback, asked by the real yfinance, with short pauses."""
+    from lstm_signal import yahoo as client
+
+    client._client()
+    monkeypatch.setattr(client, "PAUSE", 0.002)
+    monkeypatch.setattr(client, "TIMEOUT", 0.5)
+    with yahoo_server.serving() as here:
+        for module in ("yfinance.const", "yfinance.base", "yfinance.scrapers.history"):
+            monkeypatch.setattr(sys.modules[module], "_BASE_URL_", here.url)
+        yield here
+
+
+@pytest.fixture
+def load(yahoo, tmp_path):
+    def load(ticker="SPY", *args, **given):
+        return ls.load_prices(ticker, *args, data_dir=tmp_path, **given)
+
+    return load

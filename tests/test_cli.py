@@ -19,6 +19,7 @@ from lstm_signal.recipe import Recipe
 PROGRAM = str(Path(sys.executable).with_name("lstm-signal"))
 SCHEDULE = ["--train", "150", "--test", "60", "--window", "10"]
 SMALL = [*SCHEDULE, "--hidden", "4", "--epochs", "1", "--members", "2", "--jobs", "1"]
+MODELS = ["compare", "forecast", "backtest"]  # the verbs that walk a model
 NEEDED = 10 + 150 + 60 + 2 * 2 - 1  # bars that SCHEDULE needs: window + train + test + 2 x lag - 1
 
 
@@ -125,7 +126,7 @@ WRONG_BARS = {
         lambda table: table.iloc[: NEEDED - 1], [f"{NEEDED - 1} bars cannot hold one fold", f"needs {NEEDED}"],
     ),
     "adjusted close too": (
-        lambda table: table.assign(**{"Adj Close": table["close"]}), ["ambiguous", "--close raw", "--close adjusted"],
+        lambda table: table.assign(**{"Adj Close": table["open"]}), ["ambiguous", "--close raw", "--close adjusted"],
     ),
 }  # fmt: skip
 
@@ -170,7 +171,10 @@ def test_no_such_file(lstm_signal, empty):
 @pytest.mark.parametrize("verb", ["compare", "forecast", "backtest"])
 def test_prices_come_from_one_place(lstm_signal, bars, empty, verb):
     refused(lstm_signal(verb), "--csv FILE", "--sample")
-    refused(lstm_signal(verb, "--sample", "--csv", bars), "one of --csv FILE and --sample")
+    one = "one of TICKER (Yahoo), --csv FILE and --sample"
+    refused(lstm_signal(verb, "--sample", "--csv", bars), one)
+    refused(lstm_signal(verb, "SPY", "--csv", bars), one)
+    refused(lstm_signal(verb, "--csv", bars, "--offline"), "--offline", "give a TICKER")
     assert list(empty.iterdir()) == []
 
 
@@ -220,7 +224,7 @@ WRONG_OPTIONS = [
     ("backtest", ["--forecasts", "gone.parquet"], ["no such file: gone.parquet"]),
     ("forecast", ["--out", "f.xlsx"], ["--out f.xlsx", ".parquet or .csv"]),
     ("forecast", ["--out", "no/such/f.csv"], ["does not exist"]),
-    ("compare", ["more"], ["more"]),
+    ("compare", ["more"], ["one of TICKER"]),
 ]
 
 
@@ -300,7 +304,8 @@ def test_help_lists_the_verbs_and_each_has_its_own():
         own = runner.invoke(cli.cli, [verb, "--help"])
         assert own.exit_code == 0
         assert told.split(".")[0].split(",")[0] in " ".join(own.output.split())
-        assert {"--csv", "--sample", "--json", "--seed", "--jobs"} <= set(own.output.replace(",", " ").split())
+        flags = {"--csv", "--sample", "--json", "--start", "--offline"} | ({"--seed"} if verb in MODELS else set())
+        assert flags <= set(own.output.replace(",", " ").split())
 
 
 def test_without_arguments_the_help_is_readable(lstm_signal):
@@ -312,7 +317,7 @@ def test_without_arguments_the_help_is_readable(lstm_signal):
 
 def test_every_setting_has_its_flag_with_a_text():
     runner = CliRunner()
-    for verb in cli.VERBS:
+    for verb in MODELS:
         shown = runner.invoke(cli.cli, [verb, "--help"], terminal_width=200).output
         options = {line.split()[0]: line for line in shown.splitlines() if line.strip().startswith("--")}
         fields = [*dataclasses.fields(Recipe), *dataclasses.fields(ls.WalkForward)]
@@ -401,7 +406,7 @@ def test_every_flag_reaches_its_setting(asked):
 
 
 def test_progress_is_not_shown_beside_json(asked):
-    for verb in cli.VERBS:
+    for verb in MODELS:
         assert asked(verb, "--json")["progress"] is False
         assert asked(verb)["progress"] is True
 

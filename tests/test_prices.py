@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lstm_signal.bars import COLUMNS, as_prices, fake_opens, fingerprint, refuse_fake_opens, total_return
-from lstm_signal.errors import InputError
+from lstm_signal.errors import InputError, PriceWarning
 from lstm_signal.prices import read_prices, sample_prices
 
 TEXT = """date,open,high,low,close,volume,dividend
@@ -312,3 +312,80 @@ def test_the_sp500_cannot_be_filled_at_its_opens_but_the_nasdaq_can():
     with pytest.raises(InputError, match=r"sp500: .*1999 \(97%\), 2000 .*--fill next_close"):
         refuse_fake_opens(sample_prices("sp500"))
     refuse_fake_opens(sample_prices("nasdaq"))
+
+
+# The layouts of those whose files people have
+
+YFINANCE = """Date,Open,High,Low,Close,Adj Close,Volume,Dividends,Stock Splits
+2024-01-02 00:00:00-05:00,10,12,9,11,10.5,100,0.0,0.0
+2024-01-03 00:00:00-05:00,11,13,10,12,12,200,0.5,0.0
+"""
+DOWNLOADED = """Price,Close,High,Low,Open,Volume
+Ticker,SPY,SPY,SPY,SPY,SPY
+Date,,,,,
+2024-01-02,11,12,9,10,100
+2024-01-03,12,13,10,11,200
+"""
+LAYOUTS = {
+    "backtrader": "Date,Open,High,Low,Close,Volume,OpenInterest\n"
+                  "2024-01-02,10,12,9,11,100,0\n2024-01-03,11,13,10,12,200,0\n",
+    "Yahoo, index": "Date,Open,High,Low,Close,Adj Close,Volume\n"
+                    "2024-01-02,10,12,9,11,11,100\n2024-01-03,11,13,10,12,12,200\n",
+    "yfinance, raw": YFINANCE,
+    "yfinance.download": DOWNLOADED,
+    "stooq": "Date,Open,High,Low,Close,Volume\n2024-01-02,10,12,9,11,100\n2024-01-03,11,13,10,12,200\n",
+    "stooq, bulk": "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\n"
+                   "SPY.US,D,20240102,000000,10,12,9,11,100,0\nSPY.US,D,20240103,000000,11,13,10,12,200,0\n",
+    "seconds": "timestamp,open,high,low,close,volume\n1704153600,10,12,9,11,100\n1704240000,11,13,10,12,200\n",
+    "milliseconds": "timestamp,open,high,low,close,volume\n"
+                    "1704153600000,10,12,9,11,100\n1704240000000,11,13,10,12,200\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_known_layouts_are_read_without_options(tmp_path, layout):
+    prices = read_prices(write(tmp_path, LAYOUTS[layout]))
+    assert [str(stamp) for stamp in prices.index] == ["2024-01-02 00:00:00", "2024-01-03 00:00:00"]
+    assert prices[["open", "high", "low", "close", "volume"]].to_numpy().tolist() == [
+        [10, 12, 9, 11, 100], [11, 13, 10, 12, 200],
+    ]  # fmt: skip
+    assert prices["dividend"].to_list() == [0, 0.5 if layout == "yfinance, raw" else 0]
+
+
+def test_intraday_dates_and_times_are_joined(tmp_path):
+    text = (
+        "<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>\n20240102,153500,10,12,9,11,1\n20240102,160000,11,13,10,12,1\n"
+    )
+    assert [str(stamp) for stamp in read_prices(write(tmp_path, text)).index] == [
+        "2024-01-02 15:35:00", "2024-01-02 16:00:00",
+    ]  # fmt: skip
+    spelled = "Date,Time,Open,High,Low,Close\n2024-01-02,15:35,10,12,9,11\n2024-01-02,16:00,11,13,10,12\n"
+    assert str(read_prices(write(tmp_path, spelled)).index[0]) == "2024-01-02 15:35:00"
+
+
+def test_prices_that_yfinance_adjusted_do_not_count_their_dividends_again(tmp_path):
+    file = write(tmp_path, YFINANCE.replace("Adj Close,", "").replace(",10.5,", ",").replace(",12,12,", ",12,"))
+    with pytest.warns(PriceWarning, match="its dividends are not counted again"):
+        assert read_prices(file)["dividend"].sum() == 0
+    assert read_prices(file, close="adjusted")["dividend"].sum() == 0
+    assert read_prices(file, close="raw")["dividend"].sum() == 0.5
+
+
+def test_what_a_fund_hands_out_is_a_dividend(tmp_path):
+    text = YFINANCE.replace("Stock Splits", "Stock Splits,Capital Gains").replace(",0.0\n", ",0.0,0.25\n")
+    assert read_prices(write(tmp_path, text))["dividend"].to_list() == [0.25, 0.75]
+
+
+def test_the_bars_of_several_tickers_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"bars.csv holds the bars of QQQ, SPY: keep one ticker a file"):
+        read_prices(write(tmp_path, DOWNLOADED.replace("SPY,SPY\n", "SPY,QQQ\n")))
+    levels = read_prices(write(tmp_path, DOWNLOADED)).drop(columns="dividend")
+    levels.columns = pd.MultiIndex.from_product([levels.columns, ["SPY"]], names=["Price", "Ticker"])
+    levels.to_parquet(tmp_path / "levels.parquet")
+    assert read_prices(tmp_path / "levels.parquet")["close"].to_list() == [11, 12]
+    both = pd.concat([levels, levels.rename(columns={"SPY": "QQQ"})], axis=1)
+    both.to_parquet(tmp_path / "both.parquet")
+    with pytest.raises(InputError, match=r"both.parquet holds the bars of QQQ, SPY"):
+        read_prices(tmp_path / "both.parquet")
+    with pytest.raises(InputError, match="columns in levels"):
+        as_prices(both)

@@ -12,15 +12,18 @@ import lstm_signal as ls
 
 PACKAGE = Path(ls.__file__).parent
 PROMISED = {
-    "Comparison", "Costs", "FitError", "FittedForecaster", "ForecastStrategy", "Forecaster", "Forecasts", "InputError",
-    "LookAheadError", "Run", "WalkForward", "backtest", "compare", "feature", "forecast", "load_forecaster",
-    "load_strategy", "read_comparison", "read_forecasts", "read_prices", "sample_prices", "total_return",
+    "Comparison", "Costs", "FetchError", "FitError", "FittedForecaster", "ForecastStrategy", "Forecaster", "Forecasts",
+    "InputError", "LookAheadError", "PriceWarning", "Run", "WalkForward", "backtest", "compare", "doubts", "feature",
+    "forecast", "load_forecaster", "load_prices", "load_strategy", "read_comparison", "read_forecasts", "read_prices",
+    "sample_prices", "total_return",
 }  # fmt: skip
 # Each may import from those before it alone.
 FLOW = [
-    "errors", "files", "measures", "tables", "bars", "prices", "windows", "cells", "networks", "training", "linear",
+    "errors", "files", "measures", "tables", "bars", "checks", "prices", "sessions", "yahoo",
+    "vintages", "history", "windows", "cells", "networks", "training", "linear",
     "recipe", "fits", "forecaster", "intervals", "forecasts", "schedule", "walk", "baselines", "bt.indicators",
-    "bt.broker", "bt.strategy", "bt.analyzers", "loading", "costs", "runs", "comparison", "cli", "commands",
+    "bt.broker", "bt.strategy", "bt.analyzers", "loading", "costs", "runs", "comparison", "cli", "options",
+    "commands",
 ]  # fmt: skip
 FREE = {"errors": set(), "files": {"errors"}, "measures": set(), "tables": {"measures"}}
 TORCH, BACKTRADER = {"networks", "training"}, {"bt.indicators", "bt.broker", "bt.strategy", "bt.analyzers", "runs"}
