@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 import shlex
 import sys
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from lstm_signal.cli import main
+from tests.yahoo_server import Symbol, days
 
 TINY = shlex.split("--train 60 --test 30 --window 5 --hidden 4 --epochs 1 --members 2 --jobs 1")
 README = Path(__file__).parent.parent / "README.md"
@@ -47,6 +49,32 @@ def test_the_readme_prints_what_it_shows(tmp_path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "linear.csv").is_file()
 
 
+def run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """Run a command line as the README has it, but for the size of what is trained."""
+    program, *arguments = shlex.split(line, comments=True)
+    assert program == "lstm-signal"
+    tiny = [] if "--forecasts" in arguments or arguments[0] == "fetch" else TINY
+    monkeypatch.setattr(sys, "argv", [program, *arguments, *tiny])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert not stopped.value.code, capsys.readouterr().err
+
+
+def test_the_readmes_tickers_are_fetched_and_compared(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, yahoo
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    yahoo.symbols |= {ticker: Symbol(days("2005-01-03", 300)) for ticker in ("SPY", "QQQ")}
+    blocks = BLOCK.findall(README.read_text(encoding="utf-8"))
+    lines = "".join(code for kind, code in blocks if kind == "sh" and "SPY" in code).splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        run(line, monkeypatch, capsys)
+    assert "no doubts" in capsys.readouterr().out
+    prices = json.loads(Path("reports/SPY/report.json").read_text())["prices"]
+    assert (prices["first"][:10], prices["last"][:10], prices["vintage"]) == ("2005-01-03", "2006-02-24", 1)
+
+
 def test_the_readmes_command_lines_run(
     tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, prices: pd.DataFrame
 ) -> None:
@@ -57,13 +85,7 @@ def test_the_readmes_command_lines_run(
     lines = next(code for kind, code in blocks if kind == "sh" and "--csv bars.csv" in code).splitlines()
     assert len(lines) == 4
     for line in lines:
-        program, *arguments = shlex.split(line, comments=True)
-        assert program == "lstm-signal"
-        # As the README has it, but for the size of what is trained.
-        monkeypatch.setattr(sys, "argv", [program, *arguments, *([] if "--forecasts" in arguments else TINY)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        assert not stopped.value.code, capsys.readouterr().err
+        run(line, monkeypatch, capsys)
     assert "rnn by Mine" in capsys.readouterr().out
     assert Path("rnn.parquet").is_file()
     assert Path("reports/bars/report.json").is_file()
