@@ -3,7 +3,7 @@
 The flow goes one way, and a module imports only from its left::
 
     bars -> checks -> prices -> sessions -> yahoo, vintages -> history
-         -> windows -> cells, networks -> training, linear -> recipe -> fits -> forecaster
+         -> windows -> cells, networks -> training, linear -> recipe -> fits -> streaming -> forecaster
          -> intervals -> forecasts -> schedule -> walk -> baselines
          -> bt (indicators, broker, strategy, analyzers) -> loading -> costs -> runs -> comparison
          -> options -> cli, commands
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lstm_signal.bars import total_return
     from lstm_signal.bt.strategy import ForecastStrategy
+    from lstm_signal.cells import LADDER
     from lstm_signal.checks import doubts
     from lstm_signal.comparison import Comparison, compare, read_comparison
     from lstm_signal.costs import Costs
@@ -44,6 +45,7 @@ _HOME = {
     "Forecaster": "forecaster",
     "Forecasts": "forecasts",
     "InputError": "errors",
+    "LADDER": "cells",
     "LookAheadError": "errors",
     "PriceWarning": "errors",
     "Run": "runs",
@@ -64,6 +66,7 @@ _HOME = {
 }
 
 __all__ = [
+    "LADDER",
     "Comparison",
     "Costs",
     "FetchError",

@@ -20,6 +20,18 @@ from scipy.special import expit as sigmoid
 
 from lstm_signal.windows import Array
 
+# The road from the LSTM to the RNN: each step eliminates one more part. Without the memory f is 0, not 1: f = 1 never
+# forgets, and the RNN has no memory to forget. Without the squash h_t = C_t, and what is left *is* the RNN.
+LADDER: tuple[tuple[str, ...], ...] = (
+    (),
+    ("output",),
+    ("output", "input"),
+    ("output", "input", "memory"),
+    ("output", "input", "memory", "squash"),
+)
+FIXED = {"output": ("output", 1.0), "input": ("input", 1.0), "memory": ("forget", 0.0), "forget": ("forget", 1.0)}
+RATES = ("input", "forget", "candidate", "output")  # torch's order of an LSTM's four blocks of rows
+
 State: TypeAlias = tuple[Array, ...]  # (h,) or (h, C), each (B, H)
 Weights: TypeAlias = Mapping[str, np.ndarray]
 
@@ -31,12 +43,12 @@ class LSTM:
     ----------
     weights : mapping
         torch's `weight_ih` (4H, F), `weight_hh` (4H, H), `bias_ih` and `bias_hh` (4H,), whose four blocks
-        stand in torch's order: input rate, forget rate, candidate, output rate.
+        stand in torch's order, `RATES`.
     """
 
     def __init__(self, weights: Weights) -> None:
         self.hidden = weights["weight_hh"].shape[1]
-        i, f, g, o = np.split(np.arange(4 * self.hidden), 4)
+        i, f, g, o = np.split(np.arange(4 * self.hidden), 4)  # RATES
         rates_first = np.concatenate([f, i, o, g])  # the three sigmoids side by side: one call for all
         self.W = np.ascontiguousarray(weights["weight_ih"][rates_first].T, dtype="float64")  # (F, 4H)
         self.U = np.ascontiguousarray(weights["weight_hh"][rates_first].T, dtype="float64")  # (H, 4H)
@@ -46,14 +58,17 @@ class LSTM:
         """Return the state before the first bar: h and C are zero, (rows, H) each."""
         return np.zeros((rows, self.hidden)), np.zeros((rows, self.hidden))
 
-    def step(self, x: Array, state: State) -> State:
-        """Return (h_t, C_t) from x_t (B, F) or (F,) and (h_{t-1}, C_{t-1})."""
-        h, C = state
-        z = (x @ self.W + self.b) + h @ self.U  # (B, 4H)
+    def rates(self, x: Array, state: State) -> tuple[Array, Array, Array, Array]:
+        """Return (f_t, i_t, o_t, g_t): the forget, input and output rate and the candidate, (B, H) each."""
+        z = (x @ self.W + self.b) + state[0] @ self.U  # (B, 4H)
         rates = sigmoid(z[:, : 3 * self.hidden])
         f, i, o = (rates[:, k * self.hidden : (k + 1) * self.hidden] for k in range(3))
-        g = np.tanh(z[:, 3 * self.hidden :])  # candidate memory
-        C = f * C + i * g  # keep the share f of the old memory, let in the share i of the candidate
+        return f, i, o, np.tanh(z[:, 3 * self.hidden :])
+
+    def step(self, x: Array, state: State) -> State:
+        """Return (h_t, C_t) from x_t (B, F) or (F,) and (h_{t-1}, C_{t-1})."""
+        f, i, o, g = self.rates(x, state)
+        C = f * state[1] + i * g  # keep the share f of the old memory, let in the share i of the candidate
         return o * np.tanh(C), C  # show the share o
 
 
@@ -85,7 +100,24 @@ class RNN:
 CELLS: dict[str, type[LSTM] | type[RNN]] = {"lstm": LSTM, "rnn": RNN}
 
 
-class Stepper:
+class _Network:
+    """Layers of cells and a readout, whose states are advanced by the steppers below."""
+
+    def __init__(self, cell: str, weights: Weights, rows: int) -> None:
+        layers = 1 + max(int(name.split(".")[0]) for name in weights if name[0].isdigit())
+        self.cells = [CELLS[cell](_layer(weights, layer)) for layer in range(layers)]
+        self.states = [cell.start(rows) for cell in self.cells]
+        self.v, self.v0 = None, 0.0  # the first unit of h_t is the answer
+        if "readout.weight" in weights:
+            self.v = weights["readout.weight"].astype("float64").reshape(-1)  # (H,)
+            self.v0 = float(weights["readout.bias"].reshape(-1)[0])
+
+    def answer(self, h: Array) -> float:
+        """Return the answer to one window, from the last layer's h_t (H,)."""
+        return float(h[0]) if self.v is None else float(h @ self.v) + self.v0
+
+
+class Stepper(_Network):
     """A network over staggered windows, moved on by one bar at a time.
 
     A forecast at bar t is h_t of a window that started from zero ``window`` bars ago. Row k of the state is the
@@ -101,12 +133,8 @@ class Stepper:
     """
 
     def __init__(self, cell: str, weights: Weights, window: int) -> None:
-        layers = 1 + max(int(name.split(".")[0]) for name in weights if name[0].isdigit())
-        self.cells = [CELLS[cell](_layer(weights, layer)) for layer in range(layers)]
         # One row more than the windows: row 0 stays zero, for the window that starts at the next bar.
-        self.states = [cell.start(window + 1) for cell in self.cells]
-        self.v = weights["readout.weight"].astype("float64").reshape(-1)  # (H,)
-        self.v0 = float(weights["readout.bias"].reshape(-1)[0])
+        super().__init__(cell, weights, window + 1)
 
     def step(self, x: Array) -> float:
         """Show the network the scaled features x (F,) of the next bar; return its answer for the oldest window."""
@@ -116,7 +144,51 @@ class Stepper:
             for array, values in zip(state, new, strict=True):
                 array[1:] = values
             shown = new[0]  # h_t is what the next layer sees
-        return float(shown[-1] @ self.v) + self.v0
+        return self.answer(shown[-1])
+
+    def before(self) -> State:
+        """Return what the last layer's state is before the step that completes the next window, (1, H) each."""
+        return tuple(array[-2:-1].copy() for array in self.states[-1])
+
+
+class CarriedStepper(_Network):
+    """A network whose state runs on: same job, but one row, and a bar is one step of the recurrence.
+
+    Parameters
+    ----------
+    cell : {"lstm", "rnn"}
+    weights : mapping
+        Of the whole network, as `networks.Network.weights` returns them.
+    """
+
+    def __init__(self, cell: str, weights: Weights) -> None:
+        super().__init__(cell, weights, 1)
+
+    def step(self, x: Array) -> float:
+        """Show the network the scaled features x (F,) of the next bar; return its answer."""
+        shown = x
+        for layer, cell in enumerate(self.cells):
+            self.states[layer] = cell.step(shown, self.states[layer])
+            shown = self.states[layer][0]
+        return self.answer(shown[-1])
+
+    def before(self) -> State:
+        """Return the last layer's state, (1, H) each."""
+        return self.states[-1]
+
+
+def step_with_rates(network: Stepper | CarriedStepper, x: Array) -> Array:
+    """Step as `step` does; return (6, H) what the last layer did with the bar.
+
+    Forget, input and output rate, candidate, memory cell and h_t of the last bar of the oldest window.
+    """
+    before = network.before()
+    network.step(x)
+    shown = x if len(network.cells) == 1 else network.states[-2][0][-1:]
+    last = network.cells[-1]
+    assert isinstance(last, LSTM)
+    h, C = (array[-1] for array in network.states[-1])
+    return np.stack([*(rate[0] for rate in last.rates(shown, before)), C, h])
 
 
 def _layer(weights: Weights, layer: int) -> Weights:
@@ -146,8 +218,10 @@ class LinearStepper:
         return float(self.x.reshape(-1) @ self.weight) + self.bias
 
 
-def stepper(cell: str, weights: Weights, window: int) -> Stepper | LinearStepper:
+def stepper(
+    cell: str, weights: Weights, window: int, state: str = "window"
+) -> Stepper | CarriedStepper | LinearStepper:
     """Return what answers for `cell` bar by bar; its first ``window - 1`` answers are of windows not yet full."""
     if cell == "linear":
         return LinearStepper(weights, window)
-    return Stepper(cell, weights, window)
+    return CarriedStepper(cell, weights) if state == "carried" else Stepper(cell, weights, window)

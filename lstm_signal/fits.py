@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import ThreadpoolController
 
-from lstm_signal.cells import Weights, stepper
+from lstm_signal.cells import CarriedStepper, LinearStepper, Stepper, Weights, stepper
 from lstm_signal.errors import FitError
 from lstm_signal.linear import ridge
 from lstm_signal.recipe import Recipe
@@ -64,12 +64,13 @@ class TrainingRows:
 
     def fit(self, recipe: Recipe, seed: int, member: int) -> Member:
         """Train one member; the same bits in any process and order."""
-        scaler = Scaler.fit(self.x, self.y)
+        scaler = Scaler.fit(self.x, self.y, bounded=recipe.readout == "state")
         x, y = scaler.scale(self.x), scaler.scale_target(self.y)
         if recipe.cell == "linear":
             with one_blas_thread():
-                return Member(recipe.cell, recipe.window, scaler, ridge(x, y, recipe.window))
-        return Member(recipe.cell, recipe.window, scaler, self._train(recipe, x, y, seed, member))
+                return Member("linear", recipe.window, scaler, ridge(x, y, recipe.window))
+        weights = self._train(recipe, x, y, seed, member)
+        return Member(recipe.trained_cell, recipe.window, scaler, weights, recipe.state)
 
     def _train(self, recipe: Recipe, x: Array, y: Array, seed: int, member: int) -> Weights:
         from lstm_signal import training  # torch takes seconds to load: only what trains pays for it
@@ -79,11 +80,15 @@ class TrainingRows:
             training.generator(seed, self.stamp, member, purpose) for purpose in ("start", "order", "dropout")
         )
         with training.one_torch_thread():
-            network = Network(recipe.cell, x.shape[1], recipe.hidden, recipe.layers, recipe.dropout)
+            network = Network(
+                recipe.trained_cell, x.shape[1], recipe.hidden, recipe.layers, recipe.dropout,
+                without=recipe.without, coupled=recipe.coupled, readout=recipe.readout,
+            )  # fmt: skip
             network.start(start, recipe.forget_bias, recipe.recurrent_start)
             training.train(
                 network, x, y, epochs=recipe.epochs, batch=recipe.batch, learning_rate=recipe.learning_rate,
                 weight_decay=recipe.weight_decay, loss=recipe.loss, order=order, drop=drop,
+                carried=recipe.state == "carried",
             )  # fmt: skip
         weights = network.weights()
         if not all(np.isfinite(array).all() for array in weights.values()):
@@ -99,13 +104,18 @@ class Member:
     window: int
     scaler: Scaler
     weights: Weights
+    state: str = "window"
+
+    def stepper(self) -> Stepper | CarriedStepper | LinearStepper:
+        """Return what answers bar by bar, from zero."""
+        return stepper(self.cell, self.weights, self.window, self.state)
 
     def forecast(self, x: Array) -> Array:
-        """Return (rows - window + 1,) forecasts, one for each full window of the features x (rows, F)."""
-        step = stepper(self.cell, self.weights, self.window).step
+        """Return (rows,) forecasts, one a row of the features x (rows, F); the first window - 1 of windows not full."""
+        step = self.stepper().step
         with one_blas_thread():
             answers = np.array([step(row) for row in self.scaler.scale(x)])
-        return self.scaler.unscale_target(answers[self.window - 1 :])
+        return self.scaler.unscale_target(answers)
 
 
 def mean_and_spread(members: list[Array]) -> tuple[Array, Array]:

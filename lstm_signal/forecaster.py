@@ -17,9 +17,11 @@ from lstm_signal.errors import InputError
 from lstm_signal.files import replacing
 from lstm_signal.fits import Member, TrainingRows, mean_and_spread
 from lstm_signal.recipe import Recipe
-from lstm_signal.windows import FeatureFunction, Scaler, describe_feature, feature_matrix, targets
+from lstm_signal.streaming import Stream, rates_over_time
+from lstm_signal.windows import Array, FeatureFunction, Scaler, describe_feature, feature_matrix, targets
 
 DEFAULT_SEED = 7
+RATE_COLUMNS = ("forget", "input", "output", "candidate", "memory", "h")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,10 +116,65 @@ class FittedForecaster:
         prices = as_prices(prices)
         forecasts = np.full(len(prices), np.nan)
         if len(prices) > self.recipe.warm_up:
-            x = feature_matrix(prices, self.recipe.features)
-            x = x[self.recipe.warm_up - self.recipe.window + 1 :]
-            forecasts[self.recipe.warm_up :] = mean_and_spread([member.forecast(x) for member in self.members])[0]
+            said = mean_and_spread([member.forecast(self._features(prices)) for member in self.members])[0]
+            forecasts[self.recipe.warm_up :] = said[self.recipe.window - 1 :]
         return pd.Series(forecasts, index=prices.index, name="forecast")
+
+    def stepper(self) -> Stream:
+        """Return what takes one bar at a time and gives the same forecasts as `predict`, without torch.
+
+        Examples
+        --------
+        >>> from lstm_signal import sample_prices
+        >>> prices = sample_prices().iloc[:300]
+        >>> fitted = Forecaster(cell="linear").fit(prices)
+        >>> step = fitted.stepper()
+        >>> live = [step.update(bar) for bar in prices.itertuples()]
+        >>> live[20:] == fitted.predict(prices).to_list()[20:]
+        True
+        """
+        return Stream(self.recipe, self.members)
+
+    def rates(self, prices: pd.DataFrame, units: bool = False) -> pd.DataFrame:
+        """Return what the LSTM does with each bar: how much it forgets, lets in and shows.
+
+        Parameters
+        ----------
+        prices : DataFrame, shape (bars, 6)
+        units : bool
+            Give each hidden unit of each member, and not their mean.
+
+        Returns
+        -------
+        DataFrame, shape (bars, 6)
+            Forget, input and output rate, candidate, memory cell and h_t, of the last layer after the last bar of
+            each bar's window, in the columns forget, input, output, candidate, memory and h; NaN while the first
+            window fills. With `units`, (bars, 6 * members * hidden) over the levels rate, member and unit.
+
+        Raises
+        ------
+        InputError
+            If the cell has no rates.
+        """
+        if self.recipe.trained_cell != "lstm":
+            raise InputError(
+                f"a {self.recipe.trained_cell} has no rates to look at: fit a Forecaster with cell='lstm'."
+            )
+        prices = as_prices(prices)
+        found = np.full((len(prices), len(RATE_COLUMNS), len(self.members), self.recipe.hidden), np.nan)
+        if len(prices) > self.recipe.warm_up:
+            x = self._features(prices)
+            for number, member in enumerate(self.members):
+                found[self.recipe.warm_up :, :, number] = rates_over_time(member, x)[self.recipe.window - 1 :]
+        if not units:
+            return pd.DataFrame(found.mean(axis=(2, 3)), index=prices.index, columns=list(RATE_COLUMNS))
+        levels = [RATE_COLUMNS, range(len(self.members)), range(self.recipe.hidden)]
+        columns = pd.MultiIndex.from_product(levels, names=["rate", "member", "unit"])
+        return pd.DataFrame(found.reshape(len(prices), -1), index=prices.index, columns=columns)
+
+    def _features(self, prices: pd.DataFrame) -> Array:
+        """Return the features from the first bar of the first full window on."""
+        return feature_matrix(prices, self.recipe.features)[self.recipe.warm_up - self.recipe.window + 1 :]
 
     def save(self, path: str | Path) -> Path:
         """Write the fit as one safetensors file, whole or not at all; return its path."""
@@ -161,7 +218,7 @@ def load_forecaster(path: str | Path, features: tuple[FeatureFunction, ...] = ()
     recipe = Forecaster(**(about["recipe"] | {"features": _known_features(about["recipe"], features)}))
     scaler = Scaler(tensors["x_mean"], tensors["x_scale"], float(tensors["y_mean"][0]), float(tensors["y_scale"][0]))
     members = tuple(
-        Member(recipe.cell, recipe.window, scaler, _member_weights(tensors, number))
+        Member(recipe.trained_cell, recipe.window, scaler, _member_weights(tensors, number), recipe.state)
         for number in range(about["members"])
     )
     return FittedForecaster(recipe, members, pd.Timestamp(about["data_through"]), about["seed"], about["key"])

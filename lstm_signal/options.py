@@ -28,7 +28,7 @@ from lstm_signal.schedule import WalkForward
 from lstm_signal.sessions import INTERVALS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_NOT_FLAGS = ("cell", "features")  # given in their own way below
+_NOT_FLAGS = ("cell", "features", "without")  # given in their own way below
 
 
 def _fields_as_flags(cls: type, skip: tuple[str, ...] = ()) -> Callable[[Command], Command]:
@@ -91,6 +91,8 @@ prices_options = _options(click.argument("ticker", required=False), file_options
 recipe_options = _options(
     click.option("--features", default="return", show_default=True, metavar="NAMES",
                  help="return, gap, range; with commas between."),
+    click.option("--without", default="", metavar="PARTS",
+                 help="Parts of the LSTM to eliminate: output, input, memory, squash, or forget; with commas between."),
     _fields_as_flags(Recipe, skip=_NOT_FLAGS),
     _fields_as_flags(WalkForward),
     click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="Keys all randomness."),
@@ -135,7 +137,8 @@ def recipe_of(given: dict[str, Any], cell: str) -> Forecaster:
     features = tuple(name.strip() for name in given["features"].split(","))
     if fields["target"] is None and given["fill"]:
         fields["target"] = {fill: target for target, fill in FILL_OF_TARGET.items()}[given["fill"]]
-    return Forecaster(cell=cell, features=features, **fields)
+    without = tuple(name.strip() for name in given["without"].split(",") if name.strip())
+    return Forecaster(cell=cell, features=features, without=without, **fields)
 
 
 def fields_of(cls: type, given: dict[str, Any], skip: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from lstm_signal.cells import FIXED, LADDER
 from lstm_signal.errors import InputError, did_you_mean
 from lstm_signal.windows import TARGETS, FeatureFunction, check_feature, describe_feature, lag, warm_up
 
@@ -17,6 +18,8 @@ _CHOICES = {
     "target": (*TARGETS, None),
     "loss": ("mse", "huber"),
     "recurrent_start": ("torch", "orthogonal"),
+    "readout": ("linear", "state"),
+    "state": ("window", "carried"),
 }
 _NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
     "dropout": (lambda value: 0 <= value < 1, "from 0 to below 1"),
@@ -25,6 +28,7 @@ _NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
     "weight_decay": (lambda value: 0 <= value < np.inf, "0 or more"),
     "forget_bias": (lambda value: -np.inf < value < np.inf, "a finite number"),
 }
+PARTS = ("output", "input", "forget", "memory", "squash")
 _COUNTS = ("window", "horizon", "hidden", "layers", "epochs", "batch", "members")
 
 
@@ -36,6 +40,11 @@ class Recipe:
     ----------
     cell : str
         "lstm", "rnn" or "linear" (ridge regression on the same windows; it has one member and no hidden units).
+    without : tuple
+        Parts of the LSTM that are eliminated: one of the sets of `LADDER`, which ends in our RNN, or "forget"
+        (f = 1: it never forgets) with or without "output".
+    coupled : bool
+        Tie the input rate to the forget rate, i = 1 - f (Greff et al. 2017, doi:10.1109/TNNLS.2016.2582924).
     window : int
         Bars that a forecast sees.
     horizon : int
@@ -52,6 +61,14 @@ class Recipe:
         Recurrent layers.
     dropout : float
         Share of h_t dropped between layers while training, 0 to below 1.
+    readout : str
+        "linear" (a weighted sum of h_t), or "state": the first unit of h_t *is* the fitted value, as in the
+        article; the target is then scaled into (-1, 1) by the training rows.
+    state : str
+        "window" (each forecast starts from zero at its window's first bar), or "carried", as in the article: C_t
+        and h_t run on from bar to bar, from zero at the fold's first training bar. Trained on the bars in time
+        order, in chunks of `window` bars with the state detached between; `batch` does not apply. What the state
+        was before the first bar is felt for some tens of bars.
     epochs : int
         Passes over the training windows.
     batch : int
@@ -78,6 +95,8 @@ class Recipe:
     """
 
     cell: str = "lstm"
+    without: tuple[str, ...] = ()
+    coupled: bool = False
     window: int = 20
     horizon: int = 1
     features: tuple[str | FeatureFunction, ...] = ("return",)
@@ -85,6 +104,8 @@ class Recipe:
     hidden: int = 32
     layers: int = 1
     dropout: float = 0.0
+    readout: str = "linear"
+    state: str = "window"
     epochs: int = 20
     batch: int = 64
     learning_rate: float = 1e-3
@@ -119,6 +140,7 @@ class Recipe:
             if not right(float(value)):
                 raise InputError(f"{name}={getattr(self, name)!r} must be {rule}.")
             object.__setattr__(self, name, float(value))  # 1 and 1.0 are one recipe, and have one key
+        self._check_parts()
         alone = isinstance(self.features, str) or callable(self.features)
         features = (self.features,) if alone else tuple(self.features)
         object.__setattr__(self, "features", features)
@@ -127,20 +149,50 @@ class Recipe:
         if not features or len(set(features)) < len(features):
             raise InputError(f"features={features!r} must name at least one feature, each once.")
 
+    def _check_parts(self) -> None:
+        """Refuse what cannot be eliminated, and put the parts in the order of the ladder."""
+        given = (self.without,) if isinstance(self.without, str) else tuple(self.without)
+        for part in given:
+            if part not in PARTS:
+                raise InputError(f"without={given!r}: there is no part {part!r}. {did_you_mean(part, PARTS)}")
+        parts = tuple(part for part in PARTS if part in given)
+        object.__setattr__(self, "without", parts)
+        if parts not in (*LADDER, ("forget",), ("output", "forget")):
+            sets = ", ".join(repr(set_) for set_ in LADDER[1:])
+            raise InputError(f"without={parts!r} is none of {sets}, ('forget',), ('output', 'forget'): take one.")
+        if not isinstance(self.coupled, bool):
+            raise InputError(f"coupled={self.coupled!r} must be True or False.")
+        if self.cell != "lstm" and (parts or self.coupled):
+            raise InputError(f"without and coupled are about an LSTM's rates; a {self.cell} has none: leave them out.")
+        if self.cell == "linear" and (self.readout, self.state) != ("linear", "window"):
+            raise InputError("the linear model has no state: leave readout and state out, or use another cell.")
+        if self.coupled and set(parts) & {"input", "forget", "memory"}:
+            raise InputError(f"coupled needs both rates that it ties, but without={parts!r} eliminates one.")
+
+    @property
+    def trained_cell(self) -> str:
+        """The cell that is trained and forecasts: the last rung of the ladder is the RNN itself."""
+        return "rnn" if "squash" in self.without else self.cell
+
     def replace(self, **changes: Any) -> Self:
-        """Return the same recipe with some fields changed."""
+        """Return the same recipe with some fields changed; with another cell, without what that cell has not."""
         fields: dict[str, Any] = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if changes.get("cell", self.cell) != self.cell:
+            fields |= {"without": (), "coupled": False}
+            fields |= {"readout": "linear", "state": "window"} if changes["cell"] == "linear" else {}
         return type(self)(**(fields | changes))
 
     @property
     def parameters(self) -> int:
-        """Numbers that training moves, in one member."""
+        """Numbers that training moves, in one member; fixed and tied ones do not count."""
         inputs = len(self.features)
         if self.cell == "linear":
             return self.window * inputs + 1
-        blocks, hidden = (4 if self.cell == "lstm" else 1), self.hidden
+        fixed = len(set(self.without) & set(FIXED)) + self.coupled
+        blocks, hidden = (4 - fixed if self.trained_cell == "lstm" else 1), self.hidden
         first = blocks * hidden * (inputs + hidden + 2)
-        return first + (self.layers - 1) * blocks * hidden * (2 * hidden + 2) + hidden + 1
+        readout = hidden + 1 if self.readout == "linear" else 0
+        return first + (self.layers - 1) * blocks * hidden * (2 * hidden + 2) + readout
 
     def matched(self, cell: str) -> Self:
         """Return the recipe with another cell, and the hidden size whose number of parameters is nearest."""
@@ -174,4 +226,4 @@ class Recipe:
         """Return the recipe as JSON can hold it; a feature of one's own as its name, lookback and source hash."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         features = [describe_feature(item) for item in self.features]
-        return fields | {"features": features, "target": self.resolved_target}
+        return fields | {"without": list(self.without), "features": features, "target": self.resolved_target}

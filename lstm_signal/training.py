@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -51,15 +51,21 @@ class AdamW:
     parameters : list of Parameter
         Their data become views into the flat vector.
     learning_rate, weight_decay : float
+    fixed : Tensor, optional
+        Which numbers of the flat vector weight decay leaves alone.
     """
 
     BETAS, EPS = (0.9, 0.999), 1e-8
 
-    def __init__(self, parameters: list[nn.Parameter], learning_rate: float, weight_decay: float) -> None:
+    def __init__(
+        self, parameters: list[nn.Parameter], learning_rate: float, weight_decay: float, fixed: Tensor | None = None
+    ) -> None:
         self.parameters, self.learning_rate, self.weight_decay = parameters, learning_rate, weight_decay
         self.flat = torch.cat([parameter.detach().flatten() for parameter in parameters])
         for parameter, part in zip(parameters, torch.split(self.flat, [p.numel() for p in parameters]), strict=True):
             parameter.data = part.view_as(parameter)
+        shrunk = 1 - learning_rate * weight_decay
+        self.shrink = shrunk if fixed is None else torch.where(fixed, 1.0, shrunk)
         self.mean, self.square, self.steps = torch.zeros_like(self.flat), torch.zeros_like(self.flat), 0
 
     @torch.no_grad()
@@ -73,7 +79,7 @@ class AdamW:
         self.mean.lerp_(gradient, 1 - self.BETAS[0])
         self.square.mul_(self.BETAS[1]).addcmul_(gradient, gradient, value=1 - self.BETAS[1])
         if self.weight_decay:
-            self.flat.mul_(1 - self.learning_rate * self.weight_decay)
+            self.flat.mul_(self.shrink)
         size = self.square.sqrt().div_(unbias_square**0.5).add_(self.EPS)
         self.flat.addcdiv_(self.mean, size, value=-self.learning_rate / unbias_mean)
 
@@ -90,8 +96,9 @@ def train(
     loss: str,
     order: torch.Generator,
     drop: torch.Generator,
+    carried: bool = False,
 ) -> None:
-    """Fit a started network in place: AdamW over shuffled batches of windows.
+    """Fit a started network in place: AdamW over shuffled batches of windows, or over the bars in time order.
 
     Parameters
     ----------
@@ -106,13 +113,38 @@ def train(
     loss : {"mse", "huber"}
     order, drop : torch.Generator
         Of the batches' order and of the dropout masks.
+    carried : bool
+        Truncated backpropagation through time: chunks of T bars in time order, the state running on from one chunk
+        to the next, a loss at every bar. The windows' first T - 1 rows are not shown.
     """
     rows = torch.from_numpy(x.astype("float32"))
     answers = torch.from_numpy(y.astype("float32"))
+    fixed = network.fixed_rows() if network.fixed else None
+    optimizer = AdamW(list(network.parameters()), learning_rate, weight_decay, fixed)
     in_window = torch.arange(len(x) - len(y) + 1).unsqueeze(1)  # (T, 1)
-    optimizer = AdamW(list(network.parameters()), learning_rate, weight_decay)
+
+    def learn(judged: Tensor) -> None:
+        judged.backward()  # type: ignore[no-untyped-call]
+        network.tie_gradients()
+        optimizer.step()
+
     for _ in range(epochs):
+        if carried:
+            for judged in _in_time_order(network, rows[len(x) - len(y) :], answers, len(in_window), LOSSES[loss], drop):
+                learn(judged)
+            continue
         for chosen in torch.split(torch.randperm(len(y), generator=order), batch):
             shown: Tensor = rows[in_window + chosen]  # (T, B, F)
-            LOSSES[loss](network(shown, drop), answers[chosen]).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            learn(LOSSES[loss](network(shown, drop), answers[chosen]))
+
+
+def _in_time_order(
+    network: Network, rows: Tensor, answers: Tensor, chunk: int, judge: Callable[[Tensor, Tensor], Tensor],
+    drop: torch.Generator,
+) -> Iterator[Tensor]:  # fmt: skip
+    """Yield the loss of each chunk of bars, the state running on from one to the next."""
+    states: list[Any] = [None] * len(network.layers)
+    for shown, wanted in zip(torch.split(rows.unsqueeze(1), chunk), torch.split(answers, chunk), strict=True):
+        # (T, 1, F) and (T,)
+        said, states = network.carry(shown, states, drop)
+        yield judge(said.squeeze(1), wanted)

@@ -26,7 +26,7 @@ class _Plan(NamedTuple):
     recipe: Forecaster
     folds: list[Fold]
     rows: list[TrainingRows]
-    shown: list[Array]  # features of each fold's test windows
+    shown: list[Array]  # features of the bars that lead to each fold's forecasts
 
 
 class _Task(NamedTuple):
@@ -39,6 +39,7 @@ class _Task(NamedTuple):
     recipe: Forecaster
     rows: TrainingRows
     shown: Array
+    bars: int  # the last ones shown, whose forecasts count
     seed: int
 
 
@@ -162,13 +163,15 @@ def _plan(prices: pd.DataFrame, recipe: Forecaster, schedule: WalkForward, name:
     folds = schedule.folds(len(prices), recipe.warm_up, recipe.lag)
     x, y = feature_matrix(prices, recipe.features), targets(prices, recipe.resolved_target, recipe.horizon)
     rows = [TrainingRows.cut(recipe, x, y, stamps_of(prices), fold.first, fold.last) for fold in folds]
-    shown = [x[fold.test_start - recipe.window + 1 : fold.test_stop].copy() for fold in folds]
+    carried = recipe.state == "carried"  # from zero at the first training bar
+    starts = [fold.first if carried else fold.test_start - recipe.window + 1 for fold in folds]
+    shown = [x[start : fold.test_stop].copy() for start, fold in zip(starts, folds, strict=True)]
     return _Plan(name, recipe, folds, rows, shown)
 
 
 def _tasks(plans: list[_Plan], seed: int) -> list[_Task]:
     return [
-        _Task(number, fold.number, member, plan.name, plan.recipe, rows, shown, seed)
+        _Task(number, fold.number, member, plan.name, plan.recipe, rows, shown, fold.test_stop - fold.test_start, seed)
         for number, plan in enumerate(plans)
         for fold, rows, shown in zip(plan.folds, plan.rows, plan.shown, strict=True)
         for member in plan.recipe.seeds
@@ -184,7 +187,7 @@ def _work(task: _Task) -> _Answer:
         raise FitError(
             f"{task.name}, fold {task.fold} (first test bar {stamp}), member {task.member}: {error}"
         ) from error
-    return _Answer(task.plan, task.fold, task.member, member.scaler.y_mean, member.forecast(task.shown))
+    return _Answer(task.plan, task.fold, task.member, member.scaler.y_mean, member.forecast(task.shown)[-task.bars :])
 
 
 def _run(tasks: list[_Task], n_jobs: int | None, progress: bool) -> list[_Answer]:

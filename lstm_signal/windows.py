@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,6 +23,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 FeatureFunction: TypeAlias = Callable[[pd.DataFrame], object]
 
 FEATURES = ("return", "gap", "range")  # each needs the previous close at most: lookback 1
+FEATURE_COLUMNS = ("open", "high", "low", "close", "dividend")
 TARGETS = ("open", "close", "next_close")
 
 
@@ -33,8 +34,19 @@ def _log_ratio(later: Array, earlier: Array) -> Array:
 
 def returns(prices: pd.DataFrame) -> Array:
     """Return (bars,) total log returns log((close_t + dividend_t) / close_{t-1}), a fraction; NaN at the first bar."""
-    close = prices["close"].to_numpy()
-    return _log_ratio(close + prices["dividend"].to_numpy(), close)
+    return built_in(columns_of(prices), "return")
+
+
+def columns_of(prices: pd.DataFrame) -> dict[str, Array]:
+    """Return the columns that the built-in features are made of."""
+    return {name: prices[name].to_numpy() for name in FEATURE_COLUMNS}
+
+
+def built_in(columns: Mapping[str, Array], name: str) -> Array:
+    """Return (bars,) a built-in feature of columns of bars; NaN at the first bar where it needs the one before."""
+    if name == "range":
+        return np.asarray(np.log(columns["high"] / columns["low"]))
+    return _log_ratio(columns["close" if name == "return" else "open"] + columns["dividend"], columns["close"])
 
 
 def lag(target: str, horizon: int) -> int:
@@ -138,21 +150,13 @@ def feature_matrix(prices: pd.DataFrame, features: Sequence[str | FeatureFunctio
     InputError
         If a feature of one's own returns something that is not a finite number; its name and bar are named.
     """
-    return np.ascontiguousarray(np.stack([_column(prices, item) for item in features], axis=1))
+    columns = columns_of(prices)
+    found = [built_in(columns, item) if isinstance(item, str) else own_column(prices, item) for item in features]
+    return np.ascontiguousarray(np.stack(found, axis=1))
 
 
-def _column(prices: pd.DataFrame, item: str | FeatureFunction) -> Array:
-    if item == "return":
-        return returns(prices)
-    if item == "gap":
-        return _log_ratio((prices["open"] + prices["dividend"]).to_numpy(), prices["close"].to_numpy())
-    if item == "range":
-        return np.asarray(np.log(prices["high"].to_numpy() / prices["low"].to_numpy()))
-    assert not isinstance(item, str)
-    return _own_column(prices, item)
-
-
-def _own_column(prices: pd.DataFrame, function: FeatureFunction) -> Array:
+def own_column(prices: pd.DataFrame, function: FeatureFunction) -> Array:
+    """Return (bars,) a feature of one's own, NaN while there are too few bars for it."""
     lookback: int = function.lookback  # type: ignore[attr-defined]
     values = np.full(len(prices), np.nan)
     for t in range(lookback, len(prices)):
@@ -186,11 +190,15 @@ class Scaler:
     y_scale: float
 
     @classmethod
-    def fit(cls, x: Array, y: Array) -> Scaler:
-        """Return the scaler of training features x (rows, F) and targets y (N,); a constant is only centred."""
+    def fit(cls, x: Array, y: Array, bounded: bool = False) -> Scaler:
+        """Return the scaler of training features x (rows, F) and targets y (N,); a constant is only centred.
+
+        `bounded` scales the training targets into (-1, 1), where an h_t can be.
+        """
         # By the range: the deviation of a constant is a rounding error, not zero.
         x_scale = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)
-        return cls(x.mean(axis=0), x_scale, float(y.mean()), float(y.std()) if np.ptp(y) > 0 else 1.0)
+        y_scale = 1.05 * np.abs(y - y.mean()).max() if bounded else y.std()
+        return cls(x.mean(axis=0), x_scale, float(y.mean()), float(y_scale) if np.ptp(y) > 0 else 1.0)
 
     def scale(self, x: Array) -> Array:
         """Return features x (rows, F) in training deviations."""

@@ -71,7 +71,9 @@ def test_our_rnn_answers_and_learns_as_torchs(bars, rows, inputs, hidden):
 def test_our_rnns_gradients_are_those_of_small_differences():
     layer = started("rnn", hidden=3).double().layers[0]
     shown = torch.from_numpy(draw(4, 2, 3)).requires_grad_()
-    assert torch.autograd.gradcheck(networks._RNNFunction.apply, (shown, layer.weight_hh_l0))
+    assert torch.autograd.gradcheck(networks._RNNFunction.apply, (shown, layer.weight_hh_l0, None))
+    start = torch.from_numpy(draw(2, 3))
+    assert torch.autograd.gradcheck(networks._RNNFunction.apply, (shown, layer.weight_hh_l0, start))
 
 
 class Reference(nn.Module):
@@ -225,9 +227,9 @@ def test_the_callers_threads_come_back():
 class Between(nn.Module):
     """Stands where the second layer does and keeps what it is shown."""
 
-    def forward(self, x):
+    def forward(self, x, state):
         self.seen = x
-        return x, None
+        return x, state
 
 
 @BOTH

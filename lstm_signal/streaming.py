@@ -1,0 +1,112 @@
+"""A fit fed with one bar at a time: the same bits as over a whole history, without torch."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstm_signal.bars import COLUMNS
+from lstm_signal.cells import CarriedStepper, Stepper, step_with_rates
+from lstm_signal.errors import InputError
+from lstm_signal.fits import Member, mean_and_spread, one_blas_thread
+from lstm_signal.recipe import Recipe
+from lstm_signal.windows import FEATURE_COLUMNS, Array, built_in, own_column
+
+_MISSING = {"dividend": 0.0, "volume": math.nan}
+
+
+class Stream:
+    """What a fitted recipe says of each next bar. Made by `FittedForecaster.stepper`.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    members : tuple of Member
+    """
+
+    def __init__(self, recipe: Recipe, members: tuple[Member, ...]) -> None:
+        self.recipe, self.members = recipe, members
+        self.steps = [member.stepper().step for member in members]
+        own = [item for item in recipe.features if not isinstance(item, str)]
+        self.bars = 0
+        self.pair = {name: np.full(2, np.nan) for name in FEATURE_COLUMNS}  # the bar before, and this one
+        longest = max((item.lookback for item in own), default=-1)  # type: ignore[attr-defined]
+        self.shown: deque[tuple[Any, list[float]]] = deque(maxlen=longest + 1)  # for features of one's own
+
+    def update(self, bar: Mapping[str, float] | pd.Series | Any) -> float:
+        """Take the next bar, at its close; return the forecast made at it.
+
+        Parameters
+        ----------
+        bar : mapping, Series or object
+            With open, high, low and close, and a dividend if one is paid, as items or attributes: a row of prices
+            will do, ``prices.iloc[t]`` or one of ``prices.itertuples()``.
+
+        Returns
+        -------
+        float
+            The forecast return, the same bits as `FittedForecaster.predict` at that bar of the history that began
+            with the first update; NaN while the first window fills.
+
+        Raises
+        ------
+        InputError
+            If a price is missing or no positive number. The bar is not taken: give it again, corrected.
+        """
+        values = {name: _number(bar, name) for name in FEATURE_COLUMNS}
+        first = self.recipe.warm_up - self.recipe.window + 1
+        for name, value in values.items():
+            self.pair[name][0] = self.pair[name][1]
+            self.pair[name][1] = value
+        if self.shown.maxlen:
+            stamp = getattr(bar, "name", getattr(bar, "Index", pd.NaT))
+            self.shown.append((stamp, [values.get(name, _number(bar, name)) for name in COLUMNS]))
+        self.bars += 1
+        if self.bars <= first:
+            return math.nan
+        x = np.array([self._feature(item) for item in self.recipe.features])
+        with one_blas_thread():
+            answers = [
+                member.scaler.unscale_target(np.array([step(member.scaler.scale(x))]))
+                for member, step in zip(self.members, self.steps, strict=True)
+            ]
+        return float(mean_and_spread(answers)[0][0]) if self.bars > self.recipe.warm_up else math.nan
+
+    def _feature(self, item: Any) -> float:
+        if isinstance(item, str):
+            return float(built_in(self.pair, item)[1])
+        rows = list(self.shown)[-item.lookback - 1 :]
+        index = pd.DatetimeIndex([stamp for stamp, _ in rows], name="date")
+        return float(own_column(pd.DataFrame([row for _, row in rows], columns=list(COLUMNS), index=index), item)[-1])
+
+
+def _number(bar: Any, name: str) -> float:
+    """Return one column of a bar, or say what is wrong with it."""
+    try:
+        value = bar[name] if isinstance(bar, Mapping | pd.Series) else getattr(bar, name)
+        number = float(value)
+    except (KeyError, AttributeError):
+        if name in _MISSING:
+            return _MISSING[name]
+        raise InputError(f"the bar has no {name}: give open, high, low and close.") from None
+    except (TypeError, ValueError):
+        raise InputError(f"the bar's {name} is {value!r}: it must be a number.") from None
+    if name == "volume" or 0 < number < math.inf or (name == "dividend" and number == 0):
+        return number
+    raise InputError(f"the bar's {name} is {number!r}: it must be {'0 or more' if name == 'dividend' else 'positive'}.")
+
+
+def rates_over_time(member: Member, x: Array) -> Array:
+    """Return (rows, 6, H) what the last layer of one member did with each row of the features x (rows, F).
+
+    Forget, input and output rate, candidate, memory cell and h_t, of the last bar of each window.
+    """
+    network = member.stepper()
+    assert isinstance(network, Stepper | CarriedStepper)
+    with one_blas_thread():
+        return np.array([step_with_rates(network, row) for row in member.scaler.scale(x)])
