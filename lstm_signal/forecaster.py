@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lstm_signal.bars import as_prices, refuse_fake_opens, stamps_of
-from lstm_signal.cells import Weights
 from lstm_signal.errors import InputError
-from lstm_signal.files import replacing
 from lstm_signal.fits import Member, TrainingRows, mean_and_spread
 from lstm_signal.recipe import Recipe
+from lstm_signal.saving import read_fit, write_fit
 from lstm_signal.streaming import Stream, rates_over_time
-from lstm_signal.windows import Array, FeatureFunction, Scaler, describe_feature, feature_matrix, targets
+from lstm_signal.windows import Array, FeatureFunction, feature_matrix, targets
 
 DEFAULT_SEED = 7
 RATE_COLUMNS = ("forget", "input", "output", "candidate", "memory", "h")
@@ -157,9 +153,7 @@ class FittedForecaster:
             If the cell has no rates.
         """
         if self.recipe.trained_cell != "lstm":
-            raise InputError(
-                f"a {self.recipe.trained_cell} has no rates to look at: fit a Forecaster with cell='lstm'."
-            )
+            raise InputError(f"a {self.recipe.trained_cell} has no rates to look at: fit a Forecaster of cell 'lstm'.")
         prices = as_prices(prices)
         found = np.full((len(prices), len(RATE_COLUMNS), len(self.members), self.recipe.hidden), np.nan)
         if len(prices) > self.recipe.warm_up:
@@ -178,18 +172,8 @@ class FittedForecaster:
 
     def save(self, path: str | Path) -> Path:
         """Write the fit as one safetensors file, whole or not at all; return its path."""
-        from safetensors.numpy import save
-
-        tensors: dict[str, np.ndarray] = {}
-        for number, member in enumerate(self.members):
-            tensors |= {f"{number}/{name}": np.ascontiguousarray(w) for name, w in member.weights.items()}
-        scaler = self.members[0].scaler
-        tensors |= {"x_mean": scaler.x_mean, "x_scale": scaler.x_scale,
-                    "y_mean": np.array([scaler.y_mean]), "y_scale": np.array([scaler.y_scale])}  # fmt: skip
-        about = {"schema": 1, "recipe": self.recipe.describe(), "members": len(self.members), "seed": self.seed,
-                 "data_through": self.data_through.isoformat(), "key": self.key}  # fmt: skip
-        with replacing(path) as temporary:
-            temporary.write_bytes(save(tensors, metadata={"lstm_signal": json.dumps(about)}))
+        provenance = {"seed": self.seed, "data_through": self.data_through.isoformat(), "key": self.key}
+        write_fit(Path(path), self.recipe, self.members, provenance)
         return Path(path)
 
 
@@ -205,40 +189,9 @@ def load_forecaster(path: str | Path, features: tuple[FeatureFunction, ...] = ()
     Raises
     ------
     InputError
-        If the file is no saved fit, or one of its own features is missing or has changed.
+        If the file is cut short, damaged, foreign or of another format, or one of its own features is missing or
+        has changed. Nothing in a file is ever run.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {})["lstm_signal"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path} is no forecaster that FittedForecaster.save wrote.") from error
-    recipe = Forecaster(**(about["recipe"] | {"features": _known_features(about["recipe"], features)}))
-    scaler = Scaler(tensors["x_mean"], tensors["x_scale"], float(tensors["y_mean"][0]), float(tensors["y_scale"][0]))
-    members = tuple(
-        Member(recipe.trained_cell, recipe.window, scaler, _member_weights(tensors, number), recipe.state)
-        for number in range(about["members"])
-    )
-    return FittedForecaster(recipe, members, pd.Timestamp(about["data_through"]), about["seed"], about["key"])
-
-
-def _member_weights(tensors: Mapping[str, np.ndarray], number: int) -> Weights:
-    prefix = f"{number}/"
-    return {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
-
-
-def _known_features(recipe: Mapping[str, Any], given: tuple[FeatureFunction, ...]) -> tuple[str | FeatureFunction, ...]:
-    """Return the recipe's features, each of one's own replaced by the function that has its name and source."""
-    found: list[str | FeatureFunction] = []
-    described = {json.dumps(describe_feature(function), sort_keys=True): function for function in given}
-    for item in recipe["features"]:
-        key = json.dumps(item, sort_keys=True)
-        if not isinstance(item, str) and key not in described:
-            raise InputError(
-                f"the fit used a feature of its own, {item['name']!r}: pass that very function in features=(...,), "
-                "unchanged since the fit."
-            )
-        found.append(item if isinstance(item, str) else described[key])
-    return tuple(found)
+    fields, members, provenance = read_fit(Path(path), features)
+    through = pd.Timestamp(provenance["data_through"])
+    return FittedForecaster(Forecaster(**fields), members, through, provenance["seed"], provenance["key"])

@@ -21,7 +21,8 @@ PROMISED = {
 FLOW = [
     "errors", "files", "measures", "tables", "bars", "checks", "prices", "sessions", "yahoo",
     "vintages", "history", "windows", "cells", "networks", "training", "linear",
-    "recipe", "fits", "streaming", "forecaster", "intervals", "forecasts", "schedule", "walk", "baselines", "bt.indicators",
+    "recipe", "fits", "streaming", "saving", "forecaster", "intervals", "forecasts", "schedule", "walk", "baselines",
+    "bt.indicators",
     "bt.broker", "bt.strategy", "bt.analyzers", "loading", "costs", "runs", "comparison", "cli", "options",
     "commands",
 ]  # fmt: skip
