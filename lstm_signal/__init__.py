@@ -2,7 +2,7 @@
 
 The flow goes one way, and a module imports only from its left::
 
-    bars -> checks -> prices -> sessions -> yahoo, vintages -> history
+    bars -> checks -> prices -> sessions -> yahoo, vintages -> updating -> history
          -> windows -> cells, networks -> training, linear -> recipe -> fits -> streaming, saving -> forecaster
          -> intervals -> forecasts -> schedule -> walk -> baselines
          -> bt (indicators, broker, strategy, analyzers) -> loading -> costs -> runs -> comparison

@@ -7,6 +7,8 @@ unique, time-zone-free DatetimeIndex that says when a bar is *known*.
 from __future__ import annotations
 
 import hashlib
+import re
+from datetime import date
 from typing import Any, cast
 
 import numpy as np
@@ -21,6 +23,7 @@ ROUNDING = 5e-4  # by how much of itself an open or close may lie outside high a
 WRONG = 0.01  # by how much it may at all: between the two it is a doubt
 MAX_FAKE_OPENS = 0.05  # share of a year's opens that may equal the previous close
 
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T].*)?$")
 _SYNONYMS = {"dividends": "dividend", "adj_close": "adj close", "adjclose": "adj close",
              "adjusted close": "adj close", "adjusted_close": "adj close", "vol": "volume"}  # fmt: skip
 
@@ -162,14 +165,16 @@ def days_of(
     return first, last
 
 
-def _day_of(name: str, value: str | pd.Timestamp | None) -> pd.Timestamp | None:
+def _day_of(name: str, value: str | date | None) -> pd.Timestamp | None:
     if value is None:
         return None
+    # Other spellings are read one way or another: 06/07, 2016, a number of nanoseconds.
+    written = isinstance(value, str) and _ISO_DAY.match(value.strip()) is not None
     try:
-        day = pd.Timestamp(value)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{name}={value!r} is no date. Write it as 2024-01-31.") from error
-    if pd.isna(day):
+        day = pd.Timestamp(value) if written or isinstance(value, date) else pd.NaT
+    except ValueError:
+        day = pd.NaT
+    if not isinstance(day, pd.Timestamp):
         raise InputError(f"{name}={value!r} is no date. Write it as 2024-01-31.")
     return day.tz_localize(None).normalize()
 
@@ -177,7 +182,10 @@ def _day_of(name: str, value: str | pd.Timestamp | None) -> pd.Timestamp | None:
 def between(prices: pd.DataFrame, start: str | pd.Timestamp | None, end: str | pd.Timestamp | None) -> pd.DataFrame:
     """Return the bars of the days from start to end, both included; InputError if there are none."""
     first, last = days_of(start, end)
-    days = stamps_of(prices).normalize()
+    stamps = stamps_of(prices)
+    if (stamps != stamps.normalize()).any():  # a bar that closes at midnight is of the day that ends
+        stamps = stamps - pd.Timedelta(1, "ns")
+    days = stamps.normalize()
     keep = np.ones(len(days), dtype=bool)
     if first is not None:
         keep &= days >= first

@@ -14,6 +14,7 @@ from lstm_signal.errors import PriceWarning
 
 LONGEST_GAP = 5  # calendar days between daily bars; a long weekend has 4
 FROZEN = 5  # bars with the same four prices, one after the other
+SPIKE = 0.4  # of a close that is gone again with the next bar: log ratio to the bars beside it
 SPLITS = (1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 40, 50, 100)
 
 
@@ -23,7 +24,7 @@ class Doubt:
 
     Attributes
     ----------
-    kind : {"gap", "frozen", "split", "open", "outside", "returns"}
+    kind : {"gap", "frozen", "split", "spike", "open", "outside", "returns"}
     first, last : Timestamp
         The bars it is about.
     text : str
@@ -50,8 +51,8 @@ def doubts(prices: pd.DataFrame) -> list[Doubt]:
     -------
     list of Doubt
         Daily gaps over 5 calendar days; the same four prices 5 bars or more in a row; jumps that look like an
-        unadjusted split; years whose opens are copies of the previous close; an open or close a little outside the
-        bar's high and low; a series that looks like returns instead of prices.
+        unadjusted split; a close far off those beside it; years whose opens are copies of the previous close; an
+        open or close a little outside the bar's high and low; a series that looks like returns instead of prices.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def warn_of_doubts(prices: pd.DataFrame, name: str) -> None:
     if found:
         more = f", and {len(found) - 3} more" if len(found) > 3 else ""
         told = "; ".join(doubt.text for doubt in found[:3])
-        warnings.warn(f"{name}: {told}{more}. `lstm-signal fetch --check` lists all.", PriceWarning, stacklevel=3)
+        warnings.warn(f"{name}: {told}{more}. `lstm-signal fetch ... --check` lists all.", PriceWarning, stacklevel=3)
 
 
 def _gaps(prices: pd.DataFrame) -> Iterator[Doubt]:
@@ -115,6 +116,15 @@ def _splits(prices: pd.DataFrame) -> Iterator[Doubt]:
                                                    f"unadjusted split of {told}")  # fmt: skip
 
 
+def _spikes(prices: pd.DataFrame) -> Iterator[Doubt]:
+    close = np.log(prices["close"].to_numpy())
+    there, back = np.abs(np.diff(close))[:-1], np.abs(close[2:] - close[:-2])
+    for row in np.flatnonzero((there > SPIKE) & (back < SPIKE / 4)).tolist():
+        stamp = prices.index[row + 1]
+        change = float(np.expm1(close[row + 1] - close[row]))
+        yield Doubt("spike", stamp, stamp, f"the close of {_day(stamp)} is {change:+.0%} off those beside it")
+
+
 def _copied_opens(prices: pd.DataFrame) -> Iterator[Doubt]:
     years = stamps_of(prices).year
     for year, share in fake_opens(prices).items():
@@ -145,5 +155,5 @@ def _day(stamp: pd.Timestamp) -> str:
 
 
 _RULES: tuple[Callable[[pd.DataFrame], Iterator[Doubt]], ...] = (
-    _gaps, _frozen, _splits, _copied_opens, _outside, _returns,
+    _gaps, _frozen, _splits, _spikes, _copied_opens, _outside, _returns,
 )  # fmt: skip

@@ -13,7 +13,6 @@ from lstm_signal.checks import doubts
 from lstm_signal.comparison import compare as compare_models
 from lstm_signal.errors import FetchError, InputError
 from lstm_signal.forecasts import Forecasts, read_forecasts
-from lstm_signal.history import load_prices
 from lstm_signal.options import (
     check_out,
     fields_of,
@@ -28,7 +27,6 @@ from lstm_signal.options import (
     reports_folder,
     trading_of,
     trading_options,
-    yahoo_of,
     yahoo_options,
 )
 from lstm_signal.runs import backtest as run_backtest
@@ -49,19 +47,15 @@ def fetch(context: click.Context, /, tickers: tuple[str, ...], as_json: bool, ch
 
     TICKERS are Yahoo's, as in SPY BRK-B ^GSPC EURUSD=X. Exit status 1 if some, but not all, could not be had.
     """
-    if bool(tickers) == bool(given["csv"] or given["sample"]):
+    file = bool(given["csv"] or given["sample"])
+    if bool(tickers) == file or (file and not check):
         raise InputError("name the TICKERS to fetch, or with --check a --csv FILE or a --sample.")
     told, failed = [], {}
-    for ticker in tickers or (None,):
+    for ticker in dict.fromkeys(tickers) or [None]:
         try:
-            if ticker is None:
-                prices = prices_of(given | {"ticker": None}, not as_json)
-            else:
-                prices = load_prices(ticker, progress=not as_json, **yahoo_of(given))
+            prices = prices_of(given | {"ticker": ticker}, not as_json)
         except (InputError, FetchError, OSError) as error:
-            if len(tickers) < 2:
-                raise
-            failed[str(ticker)] = str(error)
+            failed[ticker or str(given["csv"])] = str(error)
             continue
         about = describe_prices(prices)
         if check:

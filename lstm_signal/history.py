@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import sys
-import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from lstm_signal import sessions, yahoo
-from lstm_signal.bars import OHLC, as_prices, between, days_of
+from lstm_signal.bars import as_prices, between, days_of
 from lstm_signal.checks import warn_of_doubts
-from lstm_signal.errors import InputError, PriceWarning, did_you_mean
+from lstm_signal.errors import InputError, did_you_mean
+from lstm_signal.updating import up_to_date
 from lstm_signal.vintages import Vintage, Vintages
-
-OVERLAP = pd.Timedelta(days=14)  # asked for again, to see whether the past is still the same
-SAME = 1e-6  # relative difference of a price that is no change
 
 Day: TypeAlias = str | pd.Timestamp | None
 
@@ -86,21 +81,23 @@ def load_prices(
     ticker = yahoo.checked_ticker(ticker)
     if interval not in sessions.INTERVALS:
         raise InputError(f"interval={interval!r} is unknown. {did_you_mean(interval, sessions.INTERVALS)}")
-    if (refresh and (offline or vintage is not None)) or (vintage is not None and vintage < 1):
-        raise InputError("refresh asks Yahoo, offline and vintage never do: give one of them; vintages count from 1.")
+    if vintage is not None and (not isinstance(vintage, int) or isinstance(vintage, bool) or vintage < 1):
+        raise InputError(f"vintage={vintage!r} must be a whole number, 1 or more.")
+    if refresh and (offline or vintage is not None):
+        raise InputError("refresh asks Yahoo, offline and vintage never do: give one of them.")
     first, last = days_of(start, end)
     days = interval in sessions.MADE_OF_DAYS
     vintages = Vintages(data_dir, ticker, "1d" if days else interval)
     # A week is whole only with the days around it.
     wanted = (_back(first, 31) if days else first, _back(last, -31) if days else last)
     if offline or vintage is not None:
-        found = vintages.read_locked(vintage)
+        found = vintages.read(vintage)
         _refuse_uncovered(found, first, last, vintages)
     else:
-        found = _up_to_date(vintages, *wanted, refresh=refresh, progress=progress)
+        found = up_to_date(vintages, *wanted, refresh=refresh, told=_told if progress else lambda _: None)
     bars = found.bars
     if days:
-        known_to = min(_today(found.market), found.through + pd.Timedelta(days=1))
+        known_to = min(found.market.today, found.through + pd.Timedelta(days=1))
         bars = sessions.made_of_days(bars, interval, found.asked_from, known_to)
     bars = as_prices(bars, ticker)
     bars.attrs.update(_attributes(ticker, interval, found))
@@ -116,141 +113,22 @@ def _attributes(ticker: str, interval: str, found: Vintage) -> dict[str, Any]:
     return {"name": name, "note": note, "interval": interval, "vintage": found.number}
 
 
-def _up_to_date(
-    vintages: Vintages, start: pd.Timestamp | None, end: pd.Timestamp | None, *, refresh: bool, progress: bool
-) -> Vintage:
-    """Return the latest vintage, with all bars from start to end: asked for, compared and written where missing."""
-
-    def told(text: str) -> None:
-        if progress:
-            tqdm.write(text, file=sys.stderr)
-
-    with vintages.locked():
-        numbers = vintages.numbers()
-        if not numbers:
-            return _asked(vintages, 1, start, end, told)
-        try:
-            old = vintages.read()
-        except InputError:
-            if not refresh:
-                raise
-            return _asked(vintages, numbers[-1] + 1, start, end, told, "the vintage before it is damaged")
-        earlier = old.asked_from is not None and (start is None or start < old.asked_from)
-        if not (refresh or earlier) and _reaches(old, end):
-            return old
-        since = _earlier(start, old.asked_from) if refresh or earlier else old.bars.index[-1].normalize() - OVERLAP
-        until = None if end is None else max(end, old.through, old.bars.index[-1].normalize())
-        new = _from_yahoo(vintages, old.number, since, until, told)
-        joined = _joined(old.bars, new.bars)
-        if joined is not None:
-            asked_from = _earlier(start, old.asked_from)
-            kept = replace(new, bars=joined, asked_from=asked_from, changed=old.changed)
-            vintages.write(kept)
-            return kept
-        if not (refresh or earlier):
-            new = _from_yahoo(vintages, old.number, _earlier(start, old.asked_from), until, told)
-        new = replace(new, number=old.number + 1, changed=_changes(old.bars, new.bars))
-        vintages.write(new)
-        warnings.warn(
-            f"{vintages.ticker}: Yahoo's past has changed: {new.changed}. This is vintage {new.number}; "
-            f"vintage={old.number} (--vintage {old.number}) still reads the bars as they were.",
-            PriceWarning, stacklevel=4,
-        )  # fmt: skip
-        return new
-
-
-def _asked(vintages: Vintages, number: int, start: Any, end: Any, told: yahoo.Told, changed: str = "") -> Vintage:
-    vintage = replace(_from_yahoo(vintages, number, start, end, told), changed=changed)
-    vintages.write(vintage)
-    return vintage
-
-
-def _from_yahoo(vintages: Vintages, number: int, start: Any, end: Any, told: yahoo.Told) -> Vintage:
-    """Return what Yahoo says now, as a vintage that is not yet written."""
-    now = pd.Timestamp.now("UTC")
-    answer = yahoo.ask(vintages.ticker, vintages.interval, start, end, told)
-    day = pd.Timedelta(days=1)
-    market, today = answer.market, _today(answer.market)
-    intraday = vintages.interval in sessions.INTRADAY
-    last = answer.bars.index[-1].normalize() - (day if intraday else 0 * day)  # the last day that is whole
-    through = max(last, today - day if end is None else min(end, today - day))
-    if end is not None and end < today:
-        fresh = now  # there is more already
-    elif intraday:
-        fresh = now + pd.Timedelta(minutes=sessions.INTRADAY[vintages.interval])
-    else:
-        fresh = market.closes.tz_convert("UTC") if now < market.closes else now + pd.Timedelta(hours=1)
-    return Vintage(number, answer.bars, market, start, through, fresh)
-
-
-def _reaches(old: Vintage, end: pd.Timestamp | None) -> bool:
-    """Whether there can be no bar up to `end` that is not there."""
-    return (end is not None and end <= old.through) or pd.Timestamp.now("UTC") < old.fresh_until
-
-
-def _joined(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the old bars with the new ones around them, or None if the two tell different pasts.
-
-    The old bars keep their bits. A volume that Yahoo revises, as it often does, is no other past: it stays as it was.
-    """
-    first, last = max(old.index[0], new.index[0]), min(old.index[-1], new.index[-1])
-    before, after = old.loc[first:last], new.loc[first:last]
-    if before.empty or not before.index.equals(after.index) or _differ(before, after).any():
-        return None
-    parts: list[pd.DataFrame] = [new[new.index < old.index[0]], old, new[new.index > old.index[-1]]]
-    return pd.concat(parts)
-
-
-def _differ(before: pd.DataFrame, after: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    columns = [*OHLC, "dividend"]
-    same = np.isclose(before[columns].to_numpy(), after[columns].to_numpy(), rtol=SAME, atol=0)
-    return np.asarray(~same.all(axis=1))
-
-
-def _changes(old: pd.DataFrame, new: pd.DataFrame) -> str:
-    """Return in words what differs between two pasts."""
-    common = old.index.intersection(new.index)
-    before, after = old.loc[common], new.loc[common]
-    ratios = (after["close"] / before["close"]).to_numpy()
-    changed = _differ(before, after)
-    told = []
-    if changed.any():
-        rows = np.flatnonzero(changed)
-        span = f"{common[rows[0]]:%Y-%m-%d} to {common[rows[-1]]:%Y-%m-%d}"
-        ratio = ratios[rows]
-        if len(rows) > 1 and np.ptp(ratio) < 1e-4 and abs(ratio[0] - 1) > 1e-4:
-            told.append(f"{len(rows)} bars, {span}, times {ratio[0]:.4g}, as after a split")
-        else:
-            worst = rows[int(np.argmax(np.abs(ratio - 1)))]
-            told.append(f"{len(rows)} bars, {span}; the close at most by {ratios[worst] - 1:+.4%}, on "
-                        f"{common[worst]:%Y-%m-%d}")  # fmt: skip
-    gone = old.index.difference(new.index)
-    added = new.index[(new.index >= old.index[0]) & (new.index <= old.index[-1])].difference(old.index)
-    told += [f"{len(stamps)} bar(s) {word}, the first {stamps[0]:%Y-%m-%d}"
-             for stamps, word in ((gone, "gone"), (added, "inserted")) if len(stamps)]  # fmt: skip
-    return "; ".join(told)
+def _told(text: str) -> None:
+    tqdm.write(text, file=sys.stderr)
 
 
 def _refuse_uncovered(
     found: Vintage, first: pd.Timestamp | None, last: pd.Timestamp | None, vintages: Vintages
 ) -> None:
     """Raise InputError if a range that was asked for is not on the disk, rather than return a part of it."""
-    early = first is not None and found.asked_from is not None and first < found.asked_from
-    late = last is not None and last > found.through
-    if early or late:
-        there = f"{found.asked_from or found.bars.index[0]:%Y-%m-%d} to {found.through:%Y-%m-%d}"
+    there = max(found.through, found.bars.index[-1].normalize())
+    early = first is not None and not found.begins_by(first)
+    if early or not (last is None or last <= there or found.is_fresh):
         raise InputError(
-            f"{vintages.ticker} {vintages.interval}: vintage {found.number} on disk reaches from {there} only. "
+            f"{vintages.ticker} {vintages.interval}: vintage {found.number} on disk reaches from "
+            f"{found.asked_from or found.bars.index[0]:%Y-%m-%d} to {there:%Y-%m-%d} only. "
             "Ask for a part of that, or let Yahoo be asked."
         )
-
-
-def _today(market: sessions.Market) -> pd.Timestamp:
-    return pd.Timestamp.now(market.zone).tz_localize(None).normalize()
-
-
-def _earlier(one: pd.Timestamp | None, other: pd.Timestamp | None) -> pd.Timestamp | None:
-    return None if one is None or other is None else min(one, other)
 
 
 def _back(day: pd.Timestamp | None, days: int) -> pd.Timestamp | None:

@@ -28,6 +28,7 @@ from lstm_signal.schedule import WalkForward
 from lstm_signal.sessions import INTERVALS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_YAHOO_DEFAULTS = {"interval": "1d", "data_dir": "data", "refresh": False, "offline": False, "vintage": None}
 _NOT_FLAGS = ("cell", "features", "without")  # given in their own way below
 
 
@@ -118,17 +119,27 @@ def prices_of(given: dict[str, Any], progress: bool) -> pd.DataFrame:
     if sum(source is not None for source in sources.values()) != 1:
         raise InputError(f"give prices by one of TICKER (Yahoo), --csv FILE and --sample [{'|'.join(SAMPLES)}].")
     if given["ticker"] is not None:
+        refuse_files(given["ticker"])
+        if given["close"]:
+            raise InputError("--close is about a file's adjusted close: give --csv FILE with it, or leave it out.")
         return load_prices(given["ticker"], progress=progress, **yahoo_of(given))
-    for flag in ("refresh", "offline", "vintage"):
-        if given[flag]:
-            raise InputError(f"--{flag} is about Yahoo's bars: give a TICKER with it, or leave it out.")
+    for flag, default in _YAHOO_DEFAULTS.items():
+        if given[flag] != default:
+            name = flag.replace("_", "-")
+            raise InputError(f"--{name} is about Yahoo's bars: give a TICKER with it, or leave it out.")
     prices = sample_prices(given["sample"]) if given["sample"] else read_prices(given["csv"], close=given["close"])
     return between(prices, given["start"], given["end"])
 
 
+def refuse_files(ticker: str) -> None:
+    """Raise InputError if what stands where a ticker may is a file."""
+    if Path(ticker).is_file() or ticker.lower().endswith((".csv", ".parquet", ".txt")):
+        raise InputError(f"{ticker} is a file, not a ticker: give it as --csv {ticker}.")
+
+
 def yahoo_of(given: dict[str, Any]) -> dict[str, Any]:
     """Return what the flags say to load_prices."""
-    return {name: given[name] for name in ("start", "end", "interval", "data_dir", "refresh", "offline", "vintage")}
+    return {name: given[name] for name in ("start", "end", *_YAHOO_DEFAULTS)}
 
 
 def recipe_of(given: dict[str, Any], cell: str) -> Forecaster:

@@ -105,7 +105,7 @@ def _bars_of(path: Path, close: CloseKind | None) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"no such file: {path}. Give the path of a CSV or Parquet file of bars.")
     try:
-        raw = pd.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+        raw = pd.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
     except (ValueError, OSError) as error:  # what pandas and pyarrow raise on a file that is no table
         raise InputError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
     raw = named(_one_ticker(raw, path.name), path.name)
@@ -113,7 +113,9 @@ def _bars_of(path: Path, close: CloseKind | None) -> pd.DataFrame:
         stamps = next((name for name in _STAMP_NAMES if name in raw), raw.columns[0])
         text = raw[stamps]
         if stamps == "date" and "time" in raw:
-            text = text.str.cat(raw["time"].str.replace(_CLOCK, r"\1:\2:\3", regex=True), sep=" ")
+            clock = raw["time"].astype(str).str.replace(r"^\d{5}$", r"0\g<0>", regex=True)
+            days = text.astype(str).str.removesuffix(" 00:00:00")
+            text = days.str.cat(clock.str.replace(_CLOCK, r"\1:\2:\3", regex=True), sep=" ")
         raw = raw.set_index(_stamps(text, path.name)).drop(columns=stamps)
     frame = as_prices(_one_close(raw, close, path.name), path.name)
     frame.attrs = {"name": path.name.removesuffix(".gz").removesuffix(path.suffix)}
@@ -129,14 +131,16 @@ def _read_csv(path: Path) -> pd.DataFrame:
 def _one_ticker(raw: pd.DataFrame, name: str) -> pd.DataFrame:
     """Undo the second line of columns in which yfinance.download names the ticker."""
     if raw.columns.nlevels == 2:
-        tickers = set(raw.columns.get_level_values(1))
-        prices = raw.columns.get_level_values(0)
+        named_by = int("close" not in map(str.lower, raw.columns.get_level_values(0)))  # 1 with group_by="ticker"
+        tickers = set(raw.columns.get_level_values(1 - named_by))
+        prices = raw.columns.get_level_values(named_by)
     elif len(raw) > 1 and str(raw.columns[0]) == "Price" and raw.iloc[0, 0] == "Ticker":
         tickers = set(raw.iloc[0, 1:])
         prices = pd.Index(["date", *raw.columns[1:]])
         raw = raw.iloc[2:].reset_index(drop=True)
     else:
-        return raw
+        tickers = {*raw.get("<TICKER>", [])}
+        prices = raw.columns
     if len(tickers) > 1:
         raise InputError(f"{name} holds the bars of {', '.join(sorted(map(str, tickers)))}: keep one ticker a file.")
     return raw.set_axis(list(prices), axis=1)
@@ -148,11 +152,12 @@ def _stamps(column: pd.Series, name: str) -> pd.DatetimeIndex:
     if len(text) and text.str.fullmatch(r"\d{10}|\d{13}").all():  # seconds or milliseconds since 1970
         unit: Literal["s", "ms"] = "s" if len(text.iloc[0]) == 10 else "ms"
         return pd.DatetimeIndex(pd.to_datetime(text.astype("int64"), unit=unit), name="date")
+    day_first = _day_first(text, name)
     with warnings.catch_warnings():
         # pandas warns when it can infer no format and would guess each date by itself.
         warnings.simplefilter("error", UserWarning)
         try:
-            stamps = pd.to_datetime(text, errors="coerce")
+            stamps = pd.to_datetime(text, errors="coerce", dayfirst=day_first)
         except UserWarning:
             stamps = pd.Series(pd.NaT, index=text.index)
     if stamps.isna().any():
@@ -162,6 +167,19 @@ def _stamps(column: pd.Series, name: str) -> pd.DatetimeIndex:
             "like the rows before it. Write dates as 2024-01-31, or 2024-01-31 16:00."
         )
     return pd.DatetimeIndex(stamps, name="date")
+
+
+def _day_first(text: pd.Series, name: str) -> bool:
+    """Whether dates such as 31/12/2024 begin with the day; refused where either reading is possible."""
+    parts = text.str.extract(r"^(\d{1,2})([/.])(\d{1,2})\2\d{4}")
+    if text.empty or parts[0].isna().any():
+        return False
+    first, second = parts[0].astype(int).max(), parts[2].astype(int).max()
+    if (parts[1] == ".").all() or first > 12:
+        return True
+    if second <= 12:
+        raise InputError(f"{name}: {text.iloc[0]!r} may begin with the day or the month. Write dates as 2024-01-31.")
+    return False
 
 
 def _one_close(raw: pd.DataFrame, close: CloseKind | None, name: str) -> pd.DataFrame:

@@ -86,7 +86,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise InputError(f"{path} holds safetensors, but no fit that FittedForecaster.save wrote.") from error
     if schema != SCHEMA:
         raise InputError(
-            f"{path} has format {schema!r}, this version reads {SCHEMA}: read it with the one that wrote it, or fit again."
+            f"{path} has format {schema!r}, this version reads {SCHEMA}. Use the one that wrote it, or fit again."
         )
     return about, tensors
 

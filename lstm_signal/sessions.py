@@ -16,6 +16,7 @@ from lstm_signal.bars import stamps_of
 from lstm_signal.errors import PriceWarning
 
 INTRADAY = {"1m": 1, "2m": 2, "5m": 5, "15m": 15, "30m": 30, "60m": 60, "90m": 90, "1h": 60}  # minutes
+KEPT_DAYS = {"1m": 7, "60m": 729, "1h": 729} | dict.fromkeys(("2m", "5m", "15m", "30m", "90m"), 59)  # by Yahoo
 MADE_OF_DAYS = {"1wk": "W-SUN", "1mo": "M"}
 INTERVALS = (*INTRADAY, "1d", *MADE_OF_DAYS)
 
@@ -42,9 +43,19 @@ class Market:
     closes: pd.Timestamp
 
     @property
+    def today(self) -> pd.Timestamp:
+        """The date at the exchange."""
+        return pd.Timestamp.now(self.zone).tz_localize(None).normalize()
+
+    @property
+    def round_the_clock(self) -> bool:
+        """Whether it never closes: its sessions, as Yahoo gives them, are days and end a minute early."""
+        return self.kind in ("CURRENCY", "CRYPTOCURRENCY")
+
+    @property
     def clock(self) -> str:
         """The zone of intraday stamps: UTC for markets that trade round the clock, where local hours can repeat."""
-        return "UTC" if self.kind in ("CURRENCY", "CRYPTOCURRENCY") else self.zone
+        return "UTC" if self.round_the_clock else self.zone
 
 
 def stamped_days(raw: pd.DataFrame, market: Market, now: pd.Timestamp, name: str) -> pd.DataFrame:
@@ -88,14 +99,15 @@ def stamped_instants(
     name : str
         What to call the bars when one is dropped.
     """
+    length = pd.Timedelta(minutes=INTRADAY[interval])
     starts, begin, end = (
         pd.DatetimeIndex(instants).tz_convert("UTC").as_unit("ns")
         for instants in (raw.index, periods["start"], periods["end"])
     )
     number = begin.searchsorted(starts, side="right") - 1
-    ends = end[number.clip(min=0)]
+    ends = starts + length if market.round_the_clock else end[number.clip(min=0)]
     inside = np.asarray((number >= 0) & (starts < ends))  # a live price after the close is no bar
-    closes = pd.DatetimeIndex(np.minimum((starts + pd.Timedelta(minutes=INTRADAY[interval])).asi8, ends.asi8), tz="UTC")
+    closes = pd.DatetimeIndex(np.minimum((starts + length).asi8, ends.asi8), tz="UTC")
     finished = closes <= now
     if (inside & ~finished).any():
         first = closes[inside & ~finished][0]

@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from filelock import FileLock
 
-from lstm_signal.bars import as_prices, fingerprint
+from lstm_signal.bars import as_prices, fingerprint, stamps_of
 from lstm_signal.errors import InputError
 from lstm_signal.files import replacing, safe_name
 from lstm_signal.sessions import Market
@@ -56,6 +57,18 @@ class Vintage:
     fresh_until: pd.Timestamp
     changed: str = ""
 
+    def begins_by(self, start: pd.Timestamp | None) -> bool:
+        """Whether all bars from a day on were asked for; a market's own beginning where there is no such day."""
+        if start is None:
+            intraday = bool((self.bars.index != stamps_of(self.bars).normalize()).any())
+            return self.asked_from is None or intraday  # of intraday bars the older are forgotten
+        return self.asked_from is None or start >= self.asked_from
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether there can be no newer finished bar yet."""
+        return pd.Timestamp.now("UTC") < self.fresh_until
+
 
 class Vintages:
     """The vintages of one ticker at one interval.
@@ -74,9 +87,10 @@ class Vintages:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out; the operating system lets go when a process dies."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".lock"):
+        """Keep other writers out; the operating system lets go when a process dies. Readers need no lock."""
+        locks = self.folder.parent.parent / ".locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / f"{self.folder.parent.name}.{self.interval}", mode=0o666):
             yield
 
     def numbers(self) -> list[int]:
@@ -96,23 +110,19 @@ class Vintages:
             told = f"vintage {number} is not among the vintages {there}" if there else "nothing is kept"
             raise InputError(
                 f"{self.ticker} {self.interval}: {told} in {self.folder}. "
-                f"Download it without offline and vintage: lstm-signal fetch {self.ticker}."
+                f"Download it: lstm-signal fetch {self.ticker} --interval {self.interval}."
             )
         path = self.folder / f"{number or there[-1]}.json"
         try:
-            return self._read(path)
+            try:
+                return self._read(path)
+            except FileNotFoundError:  # its bars were replaced between the two reads
+                return self._read(path)
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise InputError(
                 f"{path} and the bars it names are damaged or were edited: {' '.join(str(error).split())}. Restore "
-                f"them, or download again (refresh=True, --refresh), which starts a new vintage."
+                "them from a copy; a refresh (refresh=True, --refresh) starts a new vintage of what Yahoo says now."
             ) from error
-
-    def read_locked(self, number: int | None = None) -> Vintage:
-        """Return a vintage as `read` does, while no other process writes."""
-        if not self.folder.is_dir():
-            return self.read(number)
-        with self.locked():
-            return self.read(number)
 
     def _read(self, path: Path) -> Vintage:
         about = json.loads(path.read_text())
@@ -121,21 +131,27 @@ class Vintages:
         file = str(about["file"])
         if safe_name(file) != file:
             raise ValueError(f"{file!r} is no name of a file")
+        if (about["ticker"], about["interval"]) != (self.ticker, self.interval):
+            raise ValueError(f"it is of {about['ticker']} {about['interval']}")
         bars = as_prices(pd.read_parquet(path.parent / file), self.ticker)
         if fingerprint(bars) != about["sha256"]:
             raise ValueError("the bars do not match their fingerprint")
-        start = about["asked_from"]
         market = about["market"]
+        ZoneInfo(market["zone"])
+        opens, closes = _moment(market["opens"], True), _moment(market["closes"], True)
+        fresh_until = _moment(about["fresh_until"], True)
+        start = None if about["asked_from"] is None else _moment(about["asked_from"], False)
+        through = _moment(about["through"], False)
+        if through > max(bars.index[-1], _moment(about["fetched"], True).tz_localize(None)):
+            raise ValueError(f"it says to reach {about['through']}, after it was fetched")
         return Vintage(
-            int(path.stem), bars,
-            Market(market["zone"], market["kind"], market["currency"],
-                   pd.Timestamp(market["opens"]), pd.Timestamp(market["closes"])),
-            pd.Timestamp(start) if start else None, pd.Timestamp(about["through"]), pd.Timestamp(about["fresh_until"]),
-            about["changed"],
+            int(path.stem), bars, Market(market["zone"], market["kind"], market["currency"], opens, closes), start,
+            through, fresh_until, about["changed"],
         )  # fmt: skip
 
     def write(self, vintage: Vintage) -> None:
         """Write a vintage: its bars first, under a new name, then the JSON that names them; the caller has the lock."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         bars = vintage.bars.copy()
         bars.attrs = {}
         digest = fingerprint(bars)
@@ -181,3 +197,10 @@ def _folder_name(ticker: str) -> str:
     if plain == ticker and ticker.split(".")[0] not in _RESERVED:
         return plain
     return f"{plain}-{hashlib.sha256(ticker.encode()).hexdigest()[:8]}"
+
+
+def _moment(text: str, with_zone: bool) -> pd.Timestamp:
+    moment = pd.Timestamp(text)
+    if not isinstance(moment, pd.Timestamp) or (moment.tz is not None) is not with_zone:
+        raise ValueError(f"{text!r} is no moment")
+    return moment

@@ -6,10 +6,9 @@ the second is refused at once.
 
 from __future__ import annotations
 
-import atexit
 import logging
+import os
 import re
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ PAUSE = 2.0  # seconds before the second attempt; doubles with each
 TIMEOUT = 20.0  # seconds
 
 _TICKER = re.compile(r"(?=.*[A-Z0-9])[A-Z0-9^][A-Z0-9.^=&_-]{0,31}")
+_MEANT = (200, 400, 404, 422)  # statuses of answers that say something of the ticker or the range
 Told = Callable[[str], None]
 
 
@@ -46,7 +46,7 @@ class Answer:
 
 def checked_ticker(ticker: str) -> str:
     """Return a ticker in Yahoo's spelling, or say why it is none: it becomes part of an address and of a path."""
-    upper = str(ticker).strip().upper()
+    upper = ticker.strip().upper() if isinstance(ticker, str) else ""
     if not _TICKER.fullmatch(upper):
         raise InputError(
             f"{ticker!r} is no ticker: Yahoo's have up to 32 letters A-Z, digits and . ^ = & _ -, "
@@ -85,7 +85,7 @@ def ask(ticker: str, interval: str, start: pd.Timestamp | None, end: pd.Timestam
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(_Fault),
         stop=tenacity.stop_after_attempt(ATTEMPTS),
-        wait=tenacity.wait_exponential(multiplier=PAUSE / 2, exp_base=2),
+        wait=tenacity.wait_exponential(multiplier=PAUSE, exp_base=2),
         before_sleep=tell,
         reraise=True,
     )
@@ -120,20 +120,26 @@ def _asked_once(
     except yfinance.exceptions.YFRateLimitError:
         raise _Fault("Yahoo limits how often it may be asked (HTTP status 429)") from None
     except yfinance.exceptions.YFTickerMissingError as error:
-        if session.status not in (200, 400, 404, 422):
-            raise _Fault(f"Yahoo answered with HTTP status {session.status}") from error
+        if session.status not in _MEANT:
+            raise _Fault(_cause(error, session.status)) from error
         if isinstance(error, yfinance.exceptions.YFTzMissingError):
             raise InputError(f"{ticker}: Yahoo knows no such ticker, or it is delisted. Check its spelling.") from error
         raise InputError(f"{ticker}: Yahoo has no such bars ({error.rationale}). Check ticker and range.") from error
     except yfinance.exceptions.YFException as error:
-        raise _Fault(str(error)) from error
+        raise _Fault(_cause(error, session.status)) from error
     except (OSError, ValueError) as error:  # curl's errors are OSErrors; an answer that is no JSON is a ValueError
         raise _Fault(_cause(error, session.status)) from error
     except (KeyError, IndexError, TypeError, AttributeError) as error:
+        if session.status not in _MEANT:
+            raise _Fault(_cause(error, session.status)) from error
         raise InputError(f"{ticker}: Yahoo's answer holds no bars. Check ticker and range.") from error
 
 
 def _cause(error: Exception, status: int | None) -> str:
+    if status is not None and status not in _MEANT:
+        return f"Yahoo answered with HTTP status {status}"
+    if not isinstance(error, OSError | ValueError):
+        return str(error)
     if isinstance(error, ValueError):  # curl's own JSON error is an OSError, too
         return f"Yahoo's answer cannot be read (HTTP status {status}; cut short, or a page instead of data)"
     return f"Yahoo cannot be reached ({type(error).__name__}: {str(error).partition(' See ')[0]})"
@@ -150,7 +156,7 @@ def _client() -> tuple[Any, Any, Any]:
 
         def request(self, *args: Any, **given: Any) -> Any:
             self.status = None
-            response = super().request(*args, **given)
+            response = super().request(*args, **(given | {"timeout": TIMEOUT}))  # yfinance has a few of its own
             self.status = response.status_code
             return response
 
@@ -159,10 +165,9 @@ def _client() -> tuple[Any, Any, Any]:
         # that the ticker is unknown.
         info: dict[str, Any] = {}
 
-    # yfinance keeps cookies as pickles and zones in SQLite files that processes lock each other out of: not ours.
-    folder = tempfile.TemporaryDirectory(prefix="lstm-signal-")
-    atexit.register(folder.cleanup)
-    yfinance.set_tz_cache_location(folder.name)
+    # yfinance keeps cookies as pickles and zones in SQLite files that processes lock each other out of. Where it can
+    # make no folder it does without.
+    yfinance.set_tz_cache_location(f"{os.devnull}/none")
     return yfinance, Session(impersonate="chrome"), Ticker
 
 
@@ -171,14 +176,17 @@ def _quiet(yfinance: Any) -> Iterator[None]:
     """Errors raised, not logged; no warnings of its own; no answer from its memory, where a bad one would stay."""
     debug, logger = yfinance.config.debug, logging.getLogger("yfinance")
     hidden, level = debug.hide_exceptions, logger.level
+    client = yfinance.data.YfData()
+    session = client._session  # one for the whole process: the caller's own questions go on with theirs
     debug.hide_exceptions = False
     logger.setLevel(logging.CRITICAL + 1)
-    yfinance.data.YfData.cache_get.cache_clear()
+    client.cache_get.cache_clear()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        client._set_session(session)
         debug.hide_exceptions = hidden
         logger.setLevel(level)
 
@@ -204,7 +212,10 @@ def _shaped(raw: pd.DataFrame, about: Mapping[str, Any], ticker: str, interval: 
     bars = _without_gaps(bars, ticker)
     if bars.empty:
         raise InputError(f"{ticker}: Yahoo has no finished bars in that range. Check ticker and range.")
-    return Answer(as_prices(bars, ticker), market)
+    try:
+        return Answer(as_prices(bars, ticker), market)
+    except InputError as error:
+        raise InputError(f"{error} (These are Yahoo's: take a --start or --end that leaves it out.)") from error
 
 
 def _without_gaps(bars: pd.DataFrame, ticker: str) -> pd.DataFrame:

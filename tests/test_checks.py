@@ -59,6 +59,12 @@ def test_a_crash_within_the_day_is_no_split(clean):
     assert found(crash) == []
 
 
+def test_a_close_far_off_those_beside_it_is_doubted(clean):
+    ((kind, text),) = found(scaled(clean, clean.index[150], 1.7))
+    assert kind == "spike"
+    assert text.startswith(f"the close of {clean.index[150]:%Y-%m-%d} is +")
+
+
 def test_copied_opens_are_listed_by_year():
     kinds = {kind for kind, _ in found(ls.sample_prices("sp500"))}
     assert kinds == {"open", "gap"}

@@ -394,15 +394,18 @@ def test_every_flag_reaches_its_setting(asked):
     changed = {
         "window": 11, "horizon": 3, "target": "close", "hidden": 5, "layers": 2, "dropout": 0.25, "epochs": 2,
         "batch": 8, "learning_rate": 0.002, "weight_decay": 0.1, "loss": "huber", "forget_bias": 0.5,
-        "recurrent_start": "orthogonal", "members": 3, "coverage": 0.8,
+        "recurrent_start": "orthogonal", "members": 3, "coverage": 0.8, "readout": "state", "state": "carried",
     }  # fmt: skip
-    assert set(changed) == {field.name for field in dataclasses.fields(Recipe)} - {"cell", "features"}
+    others = {"cell", "features", "without", "coupled"}
+    assert set(changed) == {field.name for field in dataclasses.fields(Recipe)} - others
     flags = [text for name, value in changed.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     got = asked("forecast", *flags, "--cell", "rnn", "--features", "return, gap", "--train", "99", "--test", "9",
                 "--anchored", "--seed", "3", "--jobs", "2")  # fmt: skip
     assert got["recipe"] == ls.Forecaster(cell="rnn", features=("return", "gap"), **changed)
     assert got["schedule"] == ls.WalkForward(train=99, test=9, anchored=True)
     assert (got["seed"], got["n_jobs"]) == (3, 2)
+    assert asked("forecast", "--without", "output, input")["recipe"].without == ("output", "input")
+    assert asked("compare", "--coupled")["recipe"][:2] == [ls.Forecaster(coupled=True), ls.Forecaster(cell="rnn")]
 
 
 def test_progress_is_not_shown_beside_json(asked):

@@ -37,7 +37,7 @@ def test_fetch_says_what_it_has_and_keeps_it(lstm_signal, yahoo, tmp_path):
     first, second = out.splitlines()
     assert first.startswith("SPY (Yahoo, USD, vintage 1): 300 bars, 2022-01-03 to 2023-02-24, sha256 ")
     assert second.startswith("^GSPC (Yahoo, USD, vintage 1; an index: not tradable, a proxy): 300 bars")
-    assert sorted(path.name for path in (tmp_path / "data" / "prices").iterdir()) == ["GSPC-df302d10", "SPY"]
+    assert sorted(path.name for path in (tmp_path / "data" / "prices").glob("[!.]*")) == ["GSPC-df302d10", "SPY"]
     yahoo.asked.clear()
     assert lstm_signal("fetch", "SPY", "--start", "2022-01-03", "--offline")[0] == 0
     assert yahoo.asked == []
@@ -71,7 +71,7 @@ def test_check_lists_doubts_of_tickers_files_and_samples(lstm_signal, yahoo, tmp
     assert status == 0
     gap = "gap: no bars for 7 days, 2022-03-11 to 2022-03-18"
     assert out.splitlines()[1:] == [f"  {gap}"]
-    assert err == f"lstm-signal: warning: SPY: {gap[5:]}. `lstm-signal fetch --check` lists all.\n"
+    assert err == f"lstm-signal: warning: SPY: {gap[5:]}. `lstm-signal fetch ... --check` lists all.\n"
     assert lstm_signal("fetch", "^GSPC", "--check")[1].splitlines()[1:] == ["  no doubts"]
     assert "  open: 97% of the opens of 1999" in lstm_signal("fetch", "--check", "--sample", "sp500")[1]
     (tmp_path / "bars.csv").write_text("date,open,high,low,close\n2024-01-02,1,2,1,2\n2024-01-12,2,3,2,3\n")
@@ -79,7 +79,8 @@ def test_check_lists_doubts_of_tickers_files_and_samples(lstm_signal, yahoo, tmp
 
 
 @pytest.mark.parametrize("arguments", [(), ("--check",), ("SPY", "--csv", "bars.csv"), ("--csv", "gone.csv", "--check"),
-                                       ("--sample", "--offline", "--check")])  # fmt: skip
+                                       ("--sample", "--offline", "--check"), ("--sample",), ("SPY", "--close", "raw"),
+                                       ("--sample", "--check", "--interval", "1wk"), ("bars.csv",)])  # fmt: skip
 def test_a_wrong_request_is_one_line(lstm_signal, tmp_path, arguments):
     status, out, err = lstm_signal("fetch", *arguments)
     assert (status, out, err.count("\n")) == (2, "", 1)

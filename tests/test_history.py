@@ -14,7 +14,7 @@ import pytest
 
 import lstm_signal as ls
 from lstm_signal import bars as bars_module
-from lstm_signal import history
+from lstm_signal import updating
 from tests import yahoo_server as server
 from tests.yahoo_server import NEW_YORK, Symbol, days
 
@@ -29,7 +29,7 @@ def spy(yahoo) -> Symbol:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.parent.name != ".locks")
 
 
 def about(folder: Path, number: int = 1) -> dict:
@@ -102,12 +102,12 @@ def test_a_split_is_a_new_vintage_and_the_old_one_can_be_read(yahoo, spy, load, 
     early = load(end=DATES[60])
     spy.rows[["open", "high", "low", "close"]] /= 4
     spy.splits[ROWS.index[80]] = (4, 1)
-    with pytest.warns(ls.PriceWarning, match=r"61 bars, .*, times 0\.25, as after a split.*vintage 2.*vintage=1"):
+    with pytest.warns(ls.PriceWarning, match=r"61 bar\(s\), .*, times 0\.25, as after a split.*vintage 2.*vintage=1"):
         late = load(end=DATES[100])
     assert late.attrs["vintage"] == 2
     assert np.allclose(late["close"].iloc[:61], early["close"] / 4)
     pd.testing.assert_frame_equal(load(end=DATES[60], vintage=1), early, check_exact=True)
-    assert about(tmp_path, 2)["changed"].startswith("61 bars")
+    assert about(tmp_path, 2)["changed"].startswith("61 bar(s)")
     assert len(files(tmp_path)) == 4
 
 
@@ -115,7 +115,7 @@ def test_a_correction_is_named_by_its_bars_and_size(yahoo, spy, load):
     load(end=DATES[60])
     spy.rows.loc[spy.rows.index[55], "close"] += 0.05
     day = DATES[55]
-    with pytest.warns(ls.PriceWarning, match=rf"1 bars, {day} to {day}; the close at most by \+0\.05.*%, on {day}"):
+    with pytest.warns(ls.PriceWarning, match=rf"1 bar\(s\), {day} to {day}; the close at most by \+0\.05.*%, on {day}"):
         load(end=DATES[100])
 
 
@@ -125,7 +125,7 @@ def test_a_correction_long_ago_is_found_by_a_refresh(yahoo, spy, load, tmp_path)
     spy.dividends[spy.rows.index[7]] = 1.0
     load()
     assert about(tmp_path)["vintage"] == 1
-    with pytest.warns(ls.PriceWarning, match="2 bars"):
+    with pytest.warns(ls.PriceWarning, match=r"2 bar\(s\)"):
         assert load(refresh=True)["dividend"].sum() == 1.0
 
 
@@ -184,7 +184,9 @@ def test_a_fault_leaves_what_is_there_and_names_the_way_to_it(yahoo, spy, load):
 
 @pytest.mark.parametrize(("given", "told"), [
     ({"interval": "1y"}, "interval='1y'"), ({"start": "soon"}, "start='soon' is no date"),
-    ({"start": "2024-02-01", "end": "2024-01-01"}, "comes after end"), ({"vintage": 0}, "count from 1"),
+    ({"start": "2024-02-01", "end": "2024-01-01"}, "comes after end"), ({"vintage": 0}, "1 or more"),
+    ({"vintage": "1"}, "1 or more"), ({"start": 2022}, "start=2022 is no date"), ({"end": "2022-06"}, "is no date"),
+    ({"start": "06/07/2022"}, "is no date"),
     ({"refresh": True, "offline": True}, "give one of them"), ({"start": None, "end": "NaT"}, "end='NaT' is no date"),
 ])  # fmt: skip
 def test_wrong_requests_are_refused_before_anything_is_asked(yahoo, spy, load, tmp_path, given, told):
@@ -208,6 +210,10 @@ DAMAGES = {
     "edited": lambda json_file, parquet: pd.read_parquet(parquet).mul(1.01).to_parquet(parquet),
     "json cut short": lambda json_file, parquet: json_file.write_text(json_file.read_text()[:100]),
     "json edited": edited('"sha256": "', '"sha256": "0'),
+    "json of another ticker": edited('"ticker": "SPY"', '"ticker": "QQQ"'),
+    "json of another zone": edited("America/New_York", "Mars/Phobos"),
+    "json that says to reach further": edited('"through": "20', '"through": "22'),
+    "json with a moment of no zone": edited('+00:00",\n "market"', '",\n "market"'),
     "json of another version": edited('"schema": 1', '"schema": 9'),
     "json that points away": edited("PARQUET", "../../x.parquet"),
     "json of no object": lambda json_file, parquet: json_file.write_text("[]"),
@@ -222,7 +228,8 @@ def test_damage_is_named_and_a_refresh_starts_a_new_vintage(yahoo, spy, load, tm
     for given in ({}, {"offline": True}, {"vintage": 1}):
         with pytest.raises(ls.InputError, match=r"1\.json and the bars it names are damaged or were edited"):
             load(**given)
-    again = load(refresh=True)
+    with pytest.warns(ls.PriceWarning, match=r"1\.json .*damaged or were edited.* This is vintage 2"):
+        again = load(refresh=True)
     pd.testing.assert_frame_equal(again, bars)
     assert again.attrs["vintage"] == 2
     assert (folder / "1.json").exists()
@@ -295,9 +302,99 @@ def test_two_processes_and_kills_leave_no_damage(yahoo, spy, tmp_path):
 
 def test_the_overlap_is_as_long_as_it_says(yahoo, spy, load):
     load(end=DATES[60])
-    inside, outside = (int(np.flatnonzero(ROWS.index >= ROWS.index[60] - history.OVERLAP)[0]) + by for by in (1, -2))
+    inside, outside = (int(np.flatnonzero(ROWS.index >= ROWS.index[60] - updating.OVERLAP)[0]) + by for by in (1, -2))
     spy.rows.loc[spy.rows.index[outside], "close"] *= 1.0001
     load(end=DATES[70])  # not seen
     spy.rows.loc[spy.rows.index[inside + 10], "close"] *= 1.0001
-    with pytest.warns(ls.PriceWarning, match="2 bars"):
+    with pytest.warns(ls.PriceWarning, match=r"2 bar\(s\)"):
         load(end=DATES[80])
+
+
+def test_a_late_bar_is_asked_for_again(yahoo, load):
+    now = pd.Timestamp.now(NEW_YORK).normalize()
+    rows = server.walk(pd.bdate_range(end=now - pd.Timedelta(days=1), periods=40) + pd.Timedelta("9h30min"))
+    yahoo.symbols["SPY"] = Symbol(rows.iloc[:-1])
+    last = f"{rows.index[-1]:%Y-%m-%d}"
+    assert len(load(end=last)) == 39
+    yahoo.symbols["SPY"].rows = rows
+    assert len(load(end=last)) == 40
+
+
+def hourly(days: int, until: pd.Timestamp) -> pd.DataFrame:
+    return server.walk(pd.date_range(end=until, periods=24 * days, freq="60min"))
+
+
+def test_intraday_bars_that_yahoo_forgets_stay_and_the_new_ones_join(yahoo, load, monkeypatch):
+    """Asked again later: Yahoo has only the last days by then, and refuses to be asked for more."""
+    now = pd.Timestamp.now("UTC").floor("60min")
+    long = hourly(30, now - pd.Timedelta("60min"))
+    monkeypatch.setattr(updating.sessions, "KEPT_DAYS", {"60m": 7})
+    monkeypatch.setattr(updating.Vintage, "is_fresh", False)
+    coin = yahoo.symbols["BTC-USD"] = Symbol(long.iloc[-240:-72], zone="UTC", kind="CRYPTOCURRENCY",
+                                             sessions=[(long.index[0], now)])  # fmt: skip
+    early = load("BTC-USD", interval="60m")
+    coin.rows = long.iloc[-160:]
+    late = load("BTC-USD", interval="60m")
+    assert late.attrs["vintage"] == 1
+    assert len(late) == 240
+    pd.testing.assert_frame_equal(late.loc[: early.index[-1]], early, check_exact=True)
+    since = pd.Timestamp(int(yahoo.bars_asked[-1]["period1"]), unit="s", tz="UTC")
+    assert since == now.normalize() - pd.Timedelta(days=7)
+    assert len(load("BTC-USD", interval="60m", refresh=True)) == 240
+    with pytest.raises(ls.InputError, match="Yahoo keeps 60m bars of the last 7 days only: start=2020-01-01 must be"):
+        load("BTC-USD", start="2020-01-01", interval="60m")
+    again = load("BTC-USD", end=late.index[-1], interval="60m", vintage=1)
+    pd.testing.assert_frame_equal(again, late, check_exact=True)
+    other = yahoo.symbols["ETH-USD"] = Symbol(long.iloc[-240:-72], zone="UTC", kind="CRYPTOCURRENCY",
+                                              sessions=[(long.index[0], now)])  # fmt: skip
+    load("ETH-USD", interval="60m")
+    other.rows = long.iloc[-20:]
+    with pytest.warns(ls.PriceWarning, match="it forgot the bars between .* This is vintage 2"):
+        load("ETH-USD", interval="60m")
+
+
+def test_a_bar_that_closes_at_midnight_is_of_the_day_that_ends(yahoo, load):
+    now = pd.Timestamp.now("UTC").normalize()
+    yahoo.symbols["BTC-USD"] = Symbol(hourly(6, now - pd.Timedelta("60min")), zone="UTC", kind="CRYPTOCURRENCY",
+                                      sessions=[(now - pd.Timedelta("6d"), now - pd.Timedelta("1min"))])  # fmt: skip
+    day = f"{now - pd.Timedelta('3d'):%Y-%m-%d}"
+    part = load("BTC-USD", day, day, interval="1h")
+    assert len(part) == 24
+    assert part.index[-1] == pd.Timestamp(day) + pd.Timedelta("1d")
+    whole = load("BTC-USD", interval="1h", refresh=True)
+    assert len(whole) == 144
+    pd.testing.assert_frame_equal(load("BTC-USD", day, day, interval="1h"), part, check_exact=True)
+
+
+def test_reading_needs_neither_a_lock_nor_the_right_to_write(yahoo, spy, load, tmp_path, monkeypatch):
+    bars = load(end=DATES[60])
+
+    def refuse(*_, **__):
+        raise PermissionError("no writing here")
+
+    monkeypatch.setattr("lstm_signal.vintages.FileLock", refuse)
+    for given in ({"offline": True}, {"vintage": 1}, {}):
+        pd.testing.assert_frame_equal(load(end=DATES[60], **given), bars)
+    with pytest.raises(PermissionError):
+        load(end=DATES[100])
+
+
+def test_a_corrected_dividend_is_called_one(yahoo, spy, load):
+    load(end=DATES[60])
+    spy.dividends[spy.rows.index[57]] = 1.25
+    with pytest.warns(ls.PriceWarning, match=rf"1 bar\(s\).*; the dividend from 0 to 1.25, on {DATES[57]}"):
+        load(end=DATES[100])
+
+
+def test_an_unknown_ticker_leaves_no_folder(yahoo, load, tmp_path):
+    with pytest.raises(ls.InputError):
+        load("NOPE")
+    assert list((tmp_path / "prices").glob("[!.]*")) == []
+
+
+def test_the_callers_own_yfinance_is_left_as_it_was(yahoo, spy, load):
+    import yfinance
+
+    session = yfinance.data.YfData()._session
+    load()
+    assert yfinance.data.YfData()._session is session

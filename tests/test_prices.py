@@ -389,3 +389,29 @@ def test_the_bars_of_several_tickers_are_refused(tmp_path):
         read_prices(tmp_path / "both.parquet")
     with pytest.raises(InputError, match="columns in levels"):
         as_prices(both)
+
+
+@pytest.mark.parametrize(("dates", "first"), [
+    (("02.01.2024", "03.01.2024"), "2024-01-02"), (("13/01/2024", "14/01/2024"), "2024-01-13"),
+    (("01/02/2024", "01/13/2024"), "2024-01-02"),
+])  # fmt: skip
+def test_a_date_is_read_the_one_way_it_can_be(tmp_path, dates, first):
+    assert str(read_prices(write(tmp_path, dated(*dates))).index[0].date()) == first
+
+
+def test_a_date_that_can_be_read_two_ways_is_refused(tmp_path):
+    with pytest.raises(InputError, match="'02/01/2024' may begin with the day or the month"):
+        read_prices(write(tmp_path, dated("02/01/2024", "03/01/2024")))
+
+
+def test_a_parquet_date_and_time_are_joined_and_any_suffix_is_read(tmp_path):
+    frame = pd.DataFrame({"date": pd.to_datetime(["2024-01-02", "2024-01-02"]), "time": [93500, 160000],
+                          "open": [1.0, 2.0], "high": [2.0, 3.0], "low": [1.0, 2.0], "close": [2.0, 3.0]})  # fmt: skip
+    frame.to_parquet(tmp_path / "bars.PARQUET")
+    assert str(read_prices(tmp_path / "bars.PARQUET").index[0]) == "2024-01-02 09:35:00"
+
+
+def test_bars_of_two_tickers_in_one_column_are_refused(tmp_path):
+    text = LAYOUTS["stooq, bulk"].replace("SPY.US,D,20240103", "QQQ.US,D,20240103")
+    with pytest.raises(InputError, match=r"holds the bars of QQQ.US, SPY.US"):
+        read_prices(write(tmp_path, text))

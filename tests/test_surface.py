@@ -20,7 +20,7 @@ PROMISED = {
 # Each may import from those before it alone.
 FLOW = [
     "errors", "files", "measures", "tables", "bars", "checks", "prices", "sessions", "yahoo",
-    "vintages", "history", "windows", "cells", "networks", "training", "linear",
+    "vintages", "updating", "history", "windows", "cells", "networks", "training", "linear",
     "recipe", "fits", "streaming", "saving", "forecaster", "intervals", "forecasts", "schedule", "walk", "baselines",
     "bt.indicators",
     "bt.broker", "bt.strategy", "bt.analyzers", "loading", "costs", "runs", "comparison", "cli", "options",

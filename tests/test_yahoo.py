@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import lstm_signal as ls
+from lstm_signal import updating
 from lstm_signal import yahoo as client
 from tests import yahoo_server as server
 from tests.yahoo_server import NEW_YORK, Symbol, days
@@ -101,7 +102,13 @@ def hours(zone: str = NEW_YORK) -> tuple[pd.DataFrame, list[tuple[pd.Timestamp, 
     return server.walk(starts), sessions
 
 
-def test_intraday_bars_are_stamped_when_they_close_at_their_sessions_end_at_the_latest(yahoo, load):
+@pytest.fixture
+def old_bars(monkeypatch):
+    """Yahoo keeps intraday bars for ever, so that a test can have fixed dates."""
+    monkeypatch.setattr(updating.sessions, "KEPT_DAYS", {})
+
+
+def test_intraday_bars_are_stamped_when_they_close_at_their_sessions_end_at_the_latest(yahoo, load, old_bars):
     rows, sessions = hours()
     live = rows.iloc[[-1]].set_axis(pd.DatetimeIndex([sessions[1][1]]))  # a price after the close is no bar
     yahoo.symbols["SPY"] = Symbol(pd.concat([rows, live]), sessions=sessions, period=sessions[1])
@@ -123,12 +130,12 @@ def test_an_intraday_bar_that_has_not_closed_is_left_out(yahoo, load):
         assert len(load(interval="15m")) == len(starts) - 1
 
 
-def test_intraday_currencies_are_stamped_in_utc_where_no_hour_repeats(yahoo, load):
+def test_intraday_currencies_are_stamped_in_utc_where_no_hour_repeats(yahoo, load, old_bars):
     zone = "Europe/London"
     session = (at("2024-10-27 00:00", zone), at("2024-10-28 00:00", zone))
     rows = server.walk(pd.date_range(*session, freq="60min", inclusive="left"))
     yahoo.symbols["GBPUSD=X"] = Symbol(rows, zone=zone, kind="CURRENCY", sessions=[session], period=session)
-    prices = load("GBPUSD=X", interval="1h", start="2024-10-27")
+    prices = load("GBPUSD=X", interval="1h", start="2024-10-26")
     assert len(prices) == 25  # the clocks go back that night
     assert prices.index.is_monotonic_increasing
     assert str(prices.index[0]) == "2024-10-27 00:00:00"
@@ -209,7 +216,7 @@ FAULTS = [
     (server.unauthorized, 2, None),
     (server.too_many, 0, "SPY: Yahoo limits how often it may be asked .HTTP status 429., 6 times. Try again later"),
     (server.broken, 0, "SPY: Yahoo answered with HTTP status 500, 6 times"),
-    (server.broken_page, 0, "SPY: .*YAHOO! FINANCE IS CURRENTLY DOWN.*, 6 times"),
+    (server.broken_page, 0, "SPY: Yahoo answered with HTTP status 503, 6 times"),
     (server.a_page, 0, "SPY: Yahoo's answer cannot be read .*a page instead of data., 6 times"),
     (server.cut, 0, "SPY: Yahoo cannot be reached .*, 6 times"),
     (server.silence, 0, "SPY: Yahoo cannot be reached .Timeout.*, 6 times"),
@@ -285,10 +292,10 @@ def test_what_is_no_ticker_never_becomes_an_address_or_a_path(yahoo, load, tmp_p
 def test_each_ticker_has_a_folder_of_its_own(yahoo, load, tmp_path, ticker):
     yahoo.symbols[ticker.upper()] = Symbol(days("2024-01-02", 30))
     load(ticker)
-    (folder,) = (tmp_path / "prices").iterdir()
+    (folder,) = (tmp_path / "prices").glob("[!.]*")
     assert folder.name.upper() not in {"CON", "NUL.DE"}
     assert set(folder.name) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
     yahoo.symbols[folder.name.upper()] = Symbol(days("2024-01-02", 30, seed=2))
     if folder.name != ticker:
         load(folder.name)
-        assert len(list((tmp_path / "prices").iterdir())) == 2
+        assert len(list((tmp_path / "prices").glob("[!.]*"))) == 2
