@@ -6,10 +6,10 @@ The flow goes one way, and a module imports only from its left::
          -> windows -> cells, networks -> training, linear -> recipe -> fits -> streaming, saving -> forecaster
          -> intervals -> forecasts -> schedule -> walk -> baselines
          -> bt (indicators, broker, strategy, analyzers) -> loading -> costs -> runs -> comparison
-         -> options -> cli, commands
+         -> road -> options -> cli, commands
 
-`errors`, `files`, `measures` and `tables` import nothing of ours but each other, so any module may call them. The
-public names below load when first used: importing the package loads neither torch nor pandas.
+`errors`, `files`, `measures`, `plots` and `tables` import nothing of ours but each other, so any module may call them.
+The public names below load when first used: importing the package loads neither torch nor pandas.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ VERBS = {
     "compare": "Compare LSTM and RNN, as forecasts and as money, with their baselines.",
     "forecast": "Walk one model forward and write its forecasts to a file.",
     "backtest": "Trade one model's forecasts through backtrader.",
+    "rates": "Draw what an LSTM does with each bar: how much it forgets, lets in and shows.",
+    "ladder": "Walk the road from LSTM to RNN: eliminate the gates one by one.",
 }
 
 

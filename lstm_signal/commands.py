@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pandas as pd
 
+from lstm_signal import plots
 from lstm_signal.bars import describe_prices
 from lstm_signal.checks import doubts
 from lstm_signal.comparison import compare as compare_models
 from lstm_signal.errors import FetchError, InputError
+from lstm_signal.files import replacing
+from lstm_signal.forecaster import FittedForecaster, Forecaster, load_forecaster
 from lstm_signal.forecasts import Forecasts, read_forecasts
 from lstm_signal.options import (
     check_out,
@@ -29,6 +33,7 @@ from lstm_signal.options import (
     trading_options,
     yahoo_options,
 )
+from lstm_signal.road import RUNGS, describe_rungs, rates_table, rung_table, rungs, when_it_forgets
 from lstm_signal.runs import backtest as run_backtest
 from lstm_signal.schedule import WalkForward
 from lstm_signal.walk import forecast as walk
@@ -175,3 +180,70 @@ def backtest(as_json: bool, file: str | None, jobs: int | None, cell: str, **giv
         click.echo(json.dumps(told, indent=1))
     else:
         click.echo(run)
+
+
+@click.command()
+@prices_options
+@recipe_options
+@click.option("--model", metavar="FILE", help="A saved fit to look into; without it one is fitted on the first fold.")
+@click.option("--out", metavar="FOLDER", callback=not_empty, help="Where rates.png and rates.parquet go; reports/NAME.")
+@json_option
+def rates(as_json: bool, out: str | None, model: str | None, **given: Any) -> None:
+    """Draw what an LSTM does with each bar: how much it forgets, lets in and shows.
+
+    It is fitted on the first fold's training bars; all that comes after them is out of sample.
+    """
+    prices, recipe = prices_of(given, not as_json), recipe_of(given, "lstm")
+    folder = Path(out) if out is not None else reports_folder(prices)
+    check_out(folder)
+    fitted = load_forecaster(model) if model else _first_fold(prices, recipe, given)
+    found = fitted.rates(prices)
+    told = when_it_forgets(prices, found, fitted.data_through)
+    folder.mkdir(parents=True, exist_ok=True)
+    title = f"{prices.attrs['name']}: what an LSTM does with each bar"
+    with replacing(folder / "rates.parquet") as temporary:
+        found.to_parquet(temporary)
+    with replacing(folder / "rates.png") as temporary:
+        plots.save(plots.rates_over_time(prices, found, fitted.data_through, title), temporary)
+    if as_json:
+        about = {"prices": describe_prices(prices), "recipe": fitted.recipe.describe(),
+                 "data_through": fitted.data_through.isoformat(), "rates": told}  # fmt: skip
+        click.echo(json.dumps(about, indent=1))
+    else:
+        click.echo(f"{title}; fitted through {fitted.data_through:%Y-%m-%d}\n\n{rates_table(told)}")
+        click.echo(f"\nWritten to {folder}/rates.png and rates.parquet")
+
+
+def _first_fold(prices: pd.DataFrame, recipe: Forecaster, given: dict[str, Any]) -> FittedForecaster:
+    fold = WalkForward(**fields_of(WalkForward, given)).folds(len(prices), recipe.warm_up, recipe.lag)[0]
+    return recipe.fit(prices.iloc[: fold.test_start + 1], seed=given["seed"])
+
+
+@click.command()
+@prices_options
+@recipe_options
+@trading_options
+@click.option("--out", metavar="FOLDER", callback=not_empty, help="Where the report goes; reports/NAME-ladder.")
+@json_option
+def ladder(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> None:
+    """Walk the road from LSTM to RNN: eliminate the gates one by one.
+
+    Every rung is walked forward on the same windows and seeds; the last one is the RNN. Without the memory the forget
+    rate is 0, not 1: a memory that never fades leads away from the RNN.
+    """
+    prices, trading = prices_of(given, not as_json), trading_of(given)
+    lstm, schedule = recipe_of(given, "lstm"), WalkForward(**fields_of(WalkForward, given))
+    if lstm.without or lstm.coupled:
+        raise InputError("the ladder eliminates part by part itself: leave --without and --coupled out.")
+    folder = Path(out) if out is not None else Path(f"{reports_folder(prices)}-ladder")
+    check_out(folder)
+    models = walk(
+        prices, rungs(lstm), schedule, seed=given["seed"], n_jobs=jobs, name=list(RUNGS), progress=not as_json
+    )
+    comparison = compare_models(prices, models, **trading)
+    comparison.save(folder)
+    told = describe_rungs(prices, models, comparison)
+    if as_json:
+        click.echo(json.dumps({"rungs": told, "report": comparison.report}, indent=1))
+    else:
+        click.echo(f"{comparison}\n\n{rung_table(told)}\n\nWritten to {folder}/")

@@ -356,11 +356,11 @@ def test_intraday_bars_that_yahoo_forgets_stay_and_the_new_ones_join(yahoo, load
 def test_a_bar_that_closes_at_midnight_is_of_the_day_that_ends(yahoo, load):
     now = pd.Timestamp.now("UTC").normalize()
     yahoo.symbols["BTC-USD"] = Symbol(hourly(6, now - pd.Timedelta("60min")), zone="UTC", kind="CRYPTOCURRENCY",
-                                      sessions=[(now - pd.Timedelta("6d"), now - pd.Timedelta("1min"))])  # fmt: skip
-    day = f"{now - pd.Timedelta('3d'):%Y-%m-%d}"
+                                      sessions=[(now - pd.Timedelta("6D"), now - pd.Timedelta("1min"))])  # fmt: skip
+    day = f"{now - pd.Timedelta('3D'):%Y-%m-%d}"
     part = load("BTC-USD", day, day, interval="1h")
     assert len(part) == 24
-    assert part.index[-1] == pd.Timestamp(day) + pd.Timedelta("1d")
+    assert part.index[-1] == pd.Timestamp(day) + pd.Timedelta("1D")
     whole = load("BTC-USD", interval="1h", refresh=True)
     assert len(whole) == 144
     pd.testing.assert_frame_equal(load("BTC-USD", day, day, interval="1h"), part, check_exact=True)

@@ -39,7 +39,7 @@ def printed_and_shown(text: str) -> list[tuple[str, str]]:
 def test_the_readme_prints_what_it_shows(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pairs = printed_and_shown(README.read_text(encoding="utf-8"))
-    assert sum(bool(shown) for _, shown in pairs) == 2
+    assert sum(bool(shown) for _, shown in pairs) == 3
     for printed, shown in pairs:
         # The words and the shape are the same; a number may differ in what another processor rounds otherwise.
         assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", shown).split()

@@ -19,14 +19,14 @@ PROMISED = {
 }  # fmt: skip
 # Each may import from those before it alone.
 FLOW = [
-    "errors", "files", "measures", "tables", "bars", "checks", "prices", "sessions", "yahoo",
+    "errors", "files", "measures", "plots", "tables", "bars", "checks", "prices", "sessions", "yahoo",
     "vintages", "updating", "history", "windows", "cells", "networks", "training", "linear",
     "recipe", "fits", "streaming", "saving", "forecaster", "intervals", "forecasts", "schedule", "walk", "baselines",
     "bt.indicators",
-    "bt.broker", "bt.strategy", "bt.analyzers", "loading", "costs", "runs", "comparison", "cli", "options",
+    "bt.broker", "bt.strategy", "bt.analyzers", "loading", "costs", "runs", "comparison", "road", "cli", "options",
     "commands",
 ]  # fmt: skip
-FREE = {"errors": set(), "files": {"errors"}, "measures": set(), "tables": {"measures"}}
+FREE = {"errors": set(), "plots": set(), "files": {"errors"}, "measures": set(), "tables": {"measures"}}
 TORCH, BACKTRADER = {"networks", "training"}, {"bt.indicators", "bt.broker", "bt.strategy", "bt.analyzers", "runs"}
 
 

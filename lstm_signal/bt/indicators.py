@@ -8,6 +8,7 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from lstm_signal.bars import stamps_of
 from lstm_signal.errors import InputError, LookAheadError
@@ -29,30 +30,15 @@ def resolve(forecasts: object, user: str) -> Forecasts:
     )
 
 
-class Forecast(bt.Indicator):
-    """What a model said at each bar of the feed, NaN where it said nothing.
+class _ByDate(bt.Indicator):
+    """A frame's columns as lines, looked up by the date of each bar."""
 
-    Lines: `forecast`, `lower`, `upper` and `spread` (log returns) and `strength`. Row t holds what was said at the
-    close of bar t. Daily forecasts are looked up by date, so a feed may stamp its bars 00:00 or 23:59:59;
-    intraday ones by their instant, to the millisecond.
-
-    Raises
-    ------
-    LookAheadError
-        If daily forecasts are put beside intraday bars: a day's forecast is made at its close.
-    """
-
-    lines: Any = ("forecast", "lower", "upper", "spread", "strength")
-    params = (("forecasts", None),)
-    plotinfo = {"plot": False}
-
-    def __init__(self, *_: Any, **__: Any) -> None:  # backtrader has taken feed and parameters out by now
-        forecasts = resolve(self.p.forecasts, type(self).__name__)
-        stamps = stamps_of(forecasts.frame)
-        self.name, self.before = forecasts.name, None
+    def _hold(self, name: str, frame: pd.DataFrame) -> None:
+        stamps = stamps_of(frame)
+        self.name, self.before = name, None
         self.daily = bool((stamps == stamps.normalize()).all())
         self.keys = stamps.as_unit("ms").asi8 // (_DAY_MS if self.daily else 1)
-        self.values = [forecasts.frame[line].to_numpy() for line in self.lines.getlinealiases()]
+        self.values = [frame[line].to_numpy() for line in self.lines.getlinealiases()]
 
     def _rows(self, times: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Return the row of each of backtrader's times (days since year 1), -1 where there is none."""
@@ -88,3 +74,43 @@ class Forecast(bt.Indicator):
         for line, values in zip(self.lines, self.values, strict=True):
             found: Any = np.where(rows >= 0, values[rows], np.nan)
             line.array[start:end] = type(line.array)("d", found.tobytes())
+
+
+class Forecast(_ByDate):
+    """What a model said at each bar of the feed, NaN where it said nothing.
+
+    Lines: `forecast`, `lower`, `upper` and `spread` (log returns) and `strength`. Row t holds what was said at the
+    close of bar t. Daily forecasts are looked up by date, so a feed may stamp its bars 00:00 or 23:59:59;
+    intraday ones by their instant, to the millisecond.
+
+    Raises
+    ------
+    LookAheadError
+        If daily forecasts are put beside intraday bars: a day's forecast is made at its close.
+    """
+
+    lines: Any = ("forecast", "lower", "upper", "spread", "strength")
+    params = (("forecasts", None),)
+    plotinfo = {"plot": False}
+
+    def __init__(self, *_: Any, **__: Any) -> None:  # backtrader has taken feed and parameters out by now
+        forecasts = resolve(self.p.forecasts, type(self).__name__)
+        self._hold(forecasts.name, forecasts.frame)
+
+
+class Rates(_ByDate):
+    """What an LSTM did with each bar of the feed, NaN where nothing is known; drawn below the price.
+
+    Lines: `forget`, `input`, `output`, `candidate`, `memory` and `h`, the columns of `FittedForecaster.rates`.
+    Parameter `rates` is that frame.
+    """
+
+    lines: Any = ("forget", "input", "output", "candidate", "memory", "h")
+    params = (("rates", None),)
+    plotinfo = {"plot": True, "subplot": True}
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        rates = self.p.rates
+        if not isinstance(rates, pd.DataFrame) or not set(self.lines.getlinealiases()) <= set(rates.columns):
+            raise InputError("Rates takes what FittedForecaster.rates(prices) returned: Rates(feed, rates=rates).")
+        self._hold("rates", rates)
