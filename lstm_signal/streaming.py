@@ -13,7 +13,7 @@ import pandas as pd
 from lstm_signal.bars import COLUMNS
 from lstm_signal.cells import CarriedStepper, Stepper, step_with_rates
 from lstm_signal.errors import InputError
-from lstm_signal.fits import Member, mean_and_spread, one_blas_thread
+from lstm_signal.fits import Member, one_blas_thread
 from lstm_signal.recipe import Recipe
 from lstm_signal.windows import FEATURE_COLUMNS, Array, built_in, own_column
 
@@ -30,7 +30,7 @@ class Stream:
     """
 
     def __init__(self, recipe: Recipe, members: tuple[Member, ...]) -> None:
-        self.recipe, self.members = recipe, members
+        self.recipe, self.scaler = recipe, members[0].scaler  # fitted on the same rows, the members share it
         self.steps = [member.stepper().step for member in members]
         own = [item for item in recipe.features if not isinstance(item, str)]
         self.bars = 0
@@ -70,12 +70,11 @@ class Stream:
         if self.bars <= first:
             return math.nan
         x = np.array([self._feature(item) for item in self.recipe.features])
+        scaled = self.scaler.scale(x)
         with one_blas_thread():
-            answers = [
-                member.scaler.unscale_target(np.array([step(member.scaler.scale(x))]))
-                for member, step in zip(self.members, self.steps, strict=True)
-            ]
-        return float(mean_and_spread(answers)[0][0]) if self.bars > self.recipe.warm_up else math.nan
+            answers = [self.scaler.y_mean + self.scaler.y_scale * step(scaled) for step in self.steps]
+        # Added in the order of `mean_and_spread`, whose bits these are.
+        return sum(answers[1:], start=answers[0]) / len(answers) if self.bars > self.recipe.warm_up else math.nan
 
     def _feature(self, item: Any) -> float:
         if isinstance(item, str):
