@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -185,15 +186,23 @@ def backtest(as_json: bool, file: str | None, jobs: int | None, cell: str, **giv
 @click.command()
 @prices_options
 @recipe_options
-@click.option("--model", metavar="FILE", help="A saved fit to look into; without it one is fitted on the first fold.")
+@click.option(
+    "--model",
+    metavar="FILE",
+    callback=not_empty,
+    help="A saved fit to look into; without it one is fitted on the first fold.",
+)
 @click.option("--out", metavar="FOLDER", callback=not_empty, help="Where rates.png and rates.parquet go; reports/NAME.")
 @json_option
-def rates(as_json: bool, out: str | None, model: str | None, **given: Any) -> None:
+@click.pass_context
+def rates(context: click.Context, /, as_json: bool, out: str | None, model: str | None, **given: Any) -> None:
     """Draw what an LSTM does with each bar: how much it forgets, lets in and shows.
 
     It is fitted on the first fold's training bars; all that comes after them is out of sample.
     """
     prices, recipe = prices_of(given, not as_json), recipe_of(given, "lstm")
+    if model:
+        _refuse_recipe(context)
     folder = Path(out) if out is not None else reports_folder(prices)
     check_out(folder)
     fitted = load_forecaster(model) if model else _first_fold(prices, recipe, given)
@@ -212,6 +221,15 @@ def rates(as_json: bool, out: str | None, model: str | None, **given: Any) -> No
     else:
         click.echo(f"{title}; fitted through {fitted.data_through:%Y-%m-%d}\n\n{rates_table(told)}")
         click.echo(f"\nWritten to {folder}/rates.png and rates.parquet")
+
+
+def _refuse_recipe(context: click.Context) -> None:
+    """Raise InputError if flags of recipe or schedule were given beside a fit that has its own."""
+    for field in (*dataclasses.fields(Forecaster), *dataclasses.fields(WalkForward)):
+        if context.get_parameter_source(field.name) == click.core.ParameterSource.COMMANDLINE:
+            raise InputError(
+                f"--{field.name.replace('_', '-')} is about a new fit, --model has its own: leave one out."
+            )
 
 
 def _first_fold(prices: pd.DataFrame, recipe: Forecaster, given: dict[str, Any]) -> FittedForecaster:

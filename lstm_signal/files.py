@@ -15,6 +15,8 @@ from lstm_signal.errors import InputError
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, which replaces it if the block succeeds and vanishes if it fails."""
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder. Name a file in it.")
     if not path.parent.is_dir():
         raise InputError(f"cannot write {path}: the folder {path.parent} does not exist. Create it first.")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")

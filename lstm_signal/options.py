@@ -61,9 +61,9 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 
 def not_empty(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    """Refuse an --out of no letters."""
+    """Refuse a place of no letters."""
     if value == "":
-        raise InputError("--out is empty: name a place, or leave it out.")
+        raise InputError(f"--{_option.name} is empty: name a place, or leave it out.")
     return value
 
 

@@ -66,7 +66,7 @@ class Recipe:
         article; the target is then scaled into (-1, 1) by the training rows.
     state : str
         "window" (each forecast starts from zero at its window's first bar), or "carried", as in the article: C_t
-        and h_t run on from bar to bar, from zero at the fold's first training bar. Trained on the bars in time
+        and h_t run on from bar to bar, from zero at the fold's first bar. Trained on the bars in time
         order, in chunks of `window` bars with the state detached between; `batch` does not apply. What came before
         the first bar is felt, above 1 % of a forecast's deviation, for about 60 bars at the defaults, 200 with a
         forget bias of 3, and for ever with ``without="forget"``.
@@ -152,6 +152,8 @@ class Recipe:
 
     def _check_parts(self) -> None:
         """Refuse what cannot be eliminated, and put the parts in the order of the ladder."""
+        if not isinstance(self.without, str | tuple | list | set | frozenset):
+            raise InputError(f"without={self.without!r} must be a tuple of parts, as in ('output', 'input').")
         given = (self.without,) if isinstance(self.without, str) else tuple(self.without)
         for part in given:
             if part not in PARTS:

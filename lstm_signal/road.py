@@ -10,6 +10,7 @@ import pandas as pd
 from lstm_signal.bars import stamps_of
 from lstm_signal.cells import LADDER
 from lstm_signal.comparison import Comparison
+from lstm_signal.errors import InputError
 from lstm_signal.forecaster import Forecaster
 from lstm_signal.forecasts import Forecasts
 from lstm_signal.intervals import volatility
@@ -76,6 +77,8 @@ def when_it_forgets(prices: pd.DataFrame, rates: pd.DataFrame, since: pd.Timesta
     """
     usual = pd.Series(volatility(prices), index=prices.index)
     later = stamps_of(prices) > since
+    if not rates[later].notna().all(axis=1).any():
+        raise InputError(f"the fit has seen all of these bars but its warm-up, up to {since}: give later ones.")
     rates, usual = rates[later].dropna(), usual[later]
     usual = usual[rates.index]
     calm, wild = rates[usual <= usual.quantile(0.2)], rates[usual >= usual.quantile(0.8)]

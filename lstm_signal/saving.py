@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ def write_fit(path: Path, recipe: Recipe, members: Sequence[Member], provenance:
     tensors |= {"x_mean": scaler.x_mean, "x_scale": scaler.x_scale,
                 "y_mean": np.array([scaler.y_mean]), "y_scale": np.array([scaler.y_scale])}  # fmt: skip
     about = {"schema": SCHEMA, "recipe": recipe.describe(), **provenance}
+    about["sha256"] = _digest(about, tensors)
     with replacing(path) as temporary:
         temporary.write_bytes(save(tensors, metadata={"lstm_signal": json.dumps(about)}))
 
@@ -77,18 +79,30 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         about = json.loads(metadata["lstm_signal"])
-        schema = about["schema"]
+        schema, digest = about["schema"], about["sha256"]
     except SafetensorError as error:
         raise InputError(
             f"{path} is cut short, damaged or no safetensors file: {error}. Save the fit again."
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path} holds safetensors, but no fit that FittedForecaster.save wrote.") from error
     if schema != SCHEMA:
         raise InputError(
             f"{path} has format {schema!r}, this version reads {SCHEMA}. Use the one that wrote it, or fit again."
         )
+    if digest != _digest(about, tensors):
+        raise InputError(f"{path} is damaged or was edited: it does not match its fingerprint. Save the fit again.")
     return about, tensors
+
+
+def _digest(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of a header, but for its own entry, and of the arrays."""
+    told = {name: value for name, value in about.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype.str} {tensors[name].shape}".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
 
 
 def _shapes(recipe: Recipe) -> dict[str, tuple[int, ...]]:
@@ -118,7 +132,7 @@ def _known_features(recipe: Mapping[str, Any], given: Sequence[FeatureFunction])
         if not isinstance(item, str) and key not in described:
             raise InputError(
                 f"the fit used a feature of its own, {item['name']!r}: pass that very function in features=(...,), "
-                "unchanged since the fit."
+                "unchanged since the fit: ls.load_forecaster(path, features=(...,))."
             )
         found.append(item if isinstance(item, str) else described[key])
     return tuple(found)

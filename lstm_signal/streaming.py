@@ -60,28 +60,36 @@ class Stream:
         """
         values = {name: _number(bar, name) for name in FEATURE_COLUMNS}
         first = self.recipe.warm_up - self.recipe.window + 1
-        for name, value in values.items():
-            self.pair[name][0] = self.pair[name][1]
-            self.pair[name][1] = value
-        if self.shown.maxlen:
-            stamp = getattr(bar, "name", getattr(bar, "Index", pd.NaT))
-            self.shown.append((stamp, [values.get(name, _number(bar, name)) for name in COLUMNS]))
-        self.bars += 1
-        if self.bars <= first:
+        pair = {name: np.array([before[1], values[name]]) for name, before in self.pair.items()}
+        shown = self.shown.copy()
+        if shown.maxlen:
+            shown.append((_stamp(bar), [values[name] if name in values else _number(bar, name) for name in COLUMNS]))
+        full = self.bars >= first
+        x = np.array([_feature(item, pair, shown) for item in self.recipe.features] if full else [])
+        self.pair, self.shown, self.bars = pair, shown, self.bars + 1  # all is well: the bar is taken
+        if not full:
             return math.nan
-        x = np.array([self._feature(item) for item in self.recipe.features])
         scaled = self.scaler.scale(x)
         with one_blas_thread():
             answers = [self.scaler.y_mean + self.scaler.y_scale * step(scaled) for step in self.steps]
         # Added in the order of `mean_and_spread`, whose bits these are.
         return sum(answers[1:], start=answers[0]) / len(answers) if self.bars > self.recipe.warm_up else math.nan
 
-    def _feature(self, item: Any) -> float:
-        if isinstance(item, str):
-            return float(built_in(self.pair, item)[1])
-        rows = list(self.shown)[-item.lookback - 1 :]
-        index = pd.DatetimeIndex([stamp for stamp, _ in rows], name="date")
-        return float(own_column(pd.DataFrame([row for _, row in rows], columns=list(COLUMNS), index=index), item)[-1])
+
+def _feature(item: Any, pair: Mapping[str, Array], shown: deque[tuple[Any, list[float]]]) -> float:
+    """Return one feature of the newest bar."""
+    if isinstance(item, str):
+        return float(built_in(pair, item)[1])
+    rows = list(shown)[-item.lookback - 1 :]
+    index = pd.DatetimeIndex([stamp for stamp, _ in rows], name="date")
+    return float(own_column(pd.DataFrame([row for _, row in rows], columns=list(COLUMNS), index=index), item)[-1])
+
+
+def _stamp(bar: Any) -> Any:
+    """Return when a bar was known, if it says so: a Series' name, a row's Index, an item or attribute `date`."""
+    if isinstance(bar, Mapping):
+        return bar.get("date", pd.NaT)
+    return getattr(bar, "name", getattr(bar, "Index", getattr(bar, "date", pd.NaT)))
 
 
 def _number(bar: Any, name: str) -> float:

@@ -115,7 +115,7 @@ def train(
         Of the batches' order and of the dropout masks.
     carried : bool
         Truncated backpropagation through time: chunks of T bars in time order, the state running on from one chunk
-        to the next, a loss at every bar. The windows' first T - 1 rows are not shown.
+        to the next, a loss at every bar that has a target; the T - 1 rows before the first one are shown, too.
     """
     rows = torch.from_numpy(x.astype("float32"))
     answers = torch.from_numpy(y.astype("float32"))
@@ -130,7 +130,7 @@ def train(
 
     for _ in range(epochs):
         if carried:
-            for judged in _in_time_order(network, rows[len(x) - len(y) :], answers, len(in_window), LOSSES[loss], drop):
+            for judged in _in_time_order(network, rows, answers, len(in_window), LOSSES[loss], drop):
                 learn(judged)
             continue
         for chosen in torch.split(torch.randperm(len(y), generator=order), batch):
@@ -143,7 +143,11 @@ def _in_time_order(
     drop: torch.Generator,
 ) -> Iterator[Tensor]:  # fmt: skip
     """Yield the loss of each chunk of bars, the state running on from one to the next."""
+    before = len(rows) - len(answers)
     states: list[Any] = [None] * len(network.layers)
+    with torch.no_grad():
+        states = network.carry(rows[:before].unsqueeze(1), states)[1] if before else states
+    rows = rows[before:]
     for shown, wanted in zip(torch.split(rows.unsqueeze(1), chunk), torch.split(answers, chunk), strict=True):
         # (T, 1, F) and (T,)
         said, states = network.carry(shown, states, drop)

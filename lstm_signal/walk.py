@@ -163,9 +163,9 @@ def _plan(prices: pd.DataFrame, recipe: Forecaster, schedule: WalkForward, name:
     folds = schedule.folds(len(prices), recipe.warm_up, recipe.lag)
     x, y = feature_matrix(prices, recipe.features), targets(prices, recipe.resolved_target, recipe.horizon)
     rows = [TrainingRows.cut(recipe, x, y, stamps_of(prices), fold.first, fold.last) for fold in folds]
-    carried = recipe.state == "carried"  # from zero at the first training bar
-    starts = [fold.first if carried else fold.test_start - recipe.window + 1 for fold in folds]
-    shown = [x[start : fold.test_stop].copy() for start, fold in zip(starts, folds, strict=True)]
+    carried = recipe.state == "carried"  # from zero at the first bar of the first training window
+    leads = [fold.first if carried else fold.test_start for fold in folds]
+    shown = [x[lead - recipe.window + 1 : fold.test_stop].copy() for lead, fold in zip(leads, folds, strict=True)]
     return _Plan(name, recipe, folds, rows, shown)
 
 

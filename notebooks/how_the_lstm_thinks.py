@@ -74,9 +74,9 @@ bool(np.allclose(same, window.iloc[-1, 1:], rtol=0, atol=1e-12))
 
 # %% [markdown]
 # ## The rates around 2008
-# Over all bars, mean over units. The fit ends in January 2003; what comes after it was never seen. This cell is shown more
-# than its usual day twice over in those weeks: after a fall it keeps less of its memory and lets more in, after a rise it
-# keeps more and shows more.
+# Over all bars, mean over units and members: the one unit above goes its own way, others go against it. The fit ends in
+# January 2003, what comes after was never seen. On the mean, after a fall the network keeps less of its memory and lets more in; after a rise it keeps more and
+# shows more.
 
 # %%
 rates = fitted.rates(prices)

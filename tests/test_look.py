@@ -62,9 +62,13 @@ def test_rates_of_a_saved_fit_as_json(lstm_signal):
     (("rates", "--csv", "bars.csv", "--without", ",".join(ls.LADDER[-1]), *SMALL), "has no rates to look at"),
     (("rates", "--csv", "bars.csv", "--model", "gone.safetensors"), "no such file: gone.safetensors"),
     (("rates", "--csv", "bars.csv", "--train", "1000"), "cannot hold one fold"),
+    (("rates", "--csv", "bars.csv", "--model", ""), "--model is empty"),
+    (("rates", "--csv", "bars.csv", "--model", "late.safetensors"), "the fit has seen all of these bars"),
+    (("rates", "--csv", "bars.csv", "--model", "late.safetensors", "--hidden", "64"), "--hidden is about a new fit"),
     (("ladder", "--csv", "bars.csv", "--coupled"), "leave --without and --coupled out"),
 ])  # fmt: skip
 def test_what_cannot_be_looked_at_is_one_line(lstm_signal, tmp_path, arguments, told):
+    TINY.replace(epochs=1).fit(ls.read_prices("bars.csv")).save("late.safetensors")
     status, out, err = lstm_signal(*arguments)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert told in err
@@ -93,7 +97,7 @@ def test_a_picture_is_the_same_bytes_each_time(prices, tmp_path):
 
 @pytest.mark.parametrize("runonce", [True, False])
 def test_rates_are_lines_in_a_cerebro(prices, runonce):
-    rates = TINY.fit(prices).rates(prices)
+    rates = TINY.fit(prices).rates(prices).astype("float32")
     seen = {}
 
     class Watch(bt.Strategy):
@@ -107,21 +111,27 @@ def test_rates_are_lines_in_a_cerebro(prices, runonce):
     cerebro.adddata(bt.feeds.PandasData(dataname=ls.total_return(prices)))
     cerebro.addstrategy(Watch)
     cerebro.run()
-    expected = rates.loc[list(seen)]
+    expected = rates.loc[list(seen)].astype("float64")
     assert np.array_equal(np.array(list(seen.values())), expected.to_numpy(), equal_nan=True)
     assert len(seen) == len(prices)
 
 
-def test_rates_of_something_else_are_refused(prices):
+SPOILED = [lambda rates: rates[["h"]], lambda rates: rates.iloc[::-1], lambda rates: rates.iloc[:0],
+           lambda rates: rates.reset_index(drop=True)]  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", SPOILED)
+def test_rates_of_something_else_are_refused(prices, spoil):
+    rates = spoil(TINY.replace(epochs=1).fit(prices).rates(prices))
     cerebro = bt.Cerebro()
     cerebro.adddata(bt.feeds.PandasData(dataname=prices))
 
     class Watch(bt.Strategy):
         def __init__(self):
-            Rates(self.data, rates=prices)
+            Rates(self.data, rates=rates)
 
     cerebro.addstrategy(Watch)
-    with pytest.raises(ls.InputError, match=r"Rates takes what FittedForecaster.rates"):
+    with pytest.raises(ls.InputError, match="Rates takes"):
         cerebro.run()
 
 

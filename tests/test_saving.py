@@ -6,9 +6,10 @@ import struct
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 import lstm_signal as ls
+from lstm_signal import saving
 from tests.conftest import TINY
 
 
@@ -73,6 +74,13 @@ def test_a_missing_a_foreign_and_a_pickled_file_are_refused(file, tmp_path):
 
 CHANGES = {
     "a newer format": (lambda about: about.update(schema=2), "has format 2, this version reads 1"),
+    "no recipe": (lambda about: about.pop("recipe"), "damaged or was edited"),
+    "another size": (lambda about: about["recipe"].update(hidden=5), "damaged or was edited"),
+    "an unknown field": (lambda about: about["recipe"].update(command="rm"), "damaged or was edited"),
+    "another history": (lambda about: about.update(data_through="1999-01-04"), "damaged or was edited"),
+    "no fingerprint": (lambda about: about.pop("sha256"), "no fit that FittedForecaster.save wrote"),
+}
+FORGED = {  # with a fingerprint made for what was changed
     "no recipe": (lambda about: about.pop("recipe"), "do not fit together"),
     "another size": (lambda about: about["recipe"].update(hidden=5, window=3, members=3), "do not fit together"),
     "another cell": (lambda about: about["recipe"].update(cell="rnn", coupled=False), "do not fit together"),
@@ -83,6 +91,20 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_header_is_refused_with_a_reason(file, name):
+    change, told = FORGED[name]
+    tensors = load_file(file)
+
+    def forge(about):
+        change(about)
+        about["sha256"] = saving._digest(about, tensors)
+
+    with_header(file, forge)
+    with pytest.raises(ls.InputError, match=told):
+        ls.load_forecaster(file)
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_edited_header_is_refused_with_a_reason(file, name):
     change, told = CHANGES[name]
@@ -91,9 +113,9 @@ def test_an_edited_header_is_refused_with_a_reason(file, name):
         ls.load_forecaster(file)
 
 
-def test_weights_that_are_no_numbers_are_refused(file):
+def test_weights_that_changed_are_refused(file):
     content = bytearray(file.read_bytes())
     content[-400:] = b"\xff" * 400
     file.write_bytes(bytes(content))
-    with pytest.raises(ls.InputError, match="not finite"):
+    with pytest.raises(ls.InputError, match="damaged or was edited"):
         ls.load_forecaster(file)

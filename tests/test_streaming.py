@@ -85,6 +85,21 @@ def test_a_wrong_bar_is_refused_and_not_taken(prices, change, told):
     assert bits(said) == bits(fitted.predict(prices))
 
 
+@ls.feature(lookback=1)
+def volume_growth(prices):
+    return np.log(prices["volume"].iloc[-1] / prices["volume"].iloc[0])
+
+
+def test_a_bar_that_a_feature_refuses_is_not_taken(prices):
+    fitted = TINY.replace(features=("return", volume_growth)).fit(prices)
+    step, rows = fitted.stepper(), prices.to_dict("records")
+    said = [step.update(row) for row in rows[:50]]
+    with pytest.raises(ls.InputError, match="volume_growth"):
+        step.update(rows[50] | {"volume": np.nan})
+    said += [step.update(row) for row in rows[50:]]
+    assert bits(said) == bits(fitted.predict(prices))
+
+
 def test_a_bar_needs_no_dividend_and_no_volume(prices):
     fitted = TINY.fit(prices)
     step = fitted.stepper()

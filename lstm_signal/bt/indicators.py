@@ -38,7 +38,7 @@ class _ByDate(bt.Indicator):
         self.name, self.before = name, None
         self.daily = bool((stamps == stamps.normalize()).all())
         self.keys = stamps.as_unit("ms").asi8 // (_DAY_MS if self.daily else 1)
-        self.values = [frame[line].to_numpy() for line in self.lines.getlinealiases()]
+        self.values = [frame[line].to_numpy(dtype="float64") for line in self.lines.getlinealiases()]
 
     def _rows(self, times: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Return the row of each of backtrader's times (days since year 1), -1 where there is none."""
@@ -113,4 +113,8 @@ class Rates(_ByDate):
         rates = self.p.rates
         if not isinstance(rates, pd.DataFrame) or not set(self.lines.getlinealiases()) <= set(rates.columns):
             raise InputError("Rates takes what FittedForecaster.rates(prices) returned: Rates(feed, rates=rates).")
+        if not isinstance(rates.index, pd.DatetimeIndex) or rates.empty or not rates.index.is_monotonic_increasing:
+            raise InputError(
+                "Rates takes the bars in the order of time, over their dates, as rates(prices) returned them."
+            )
         self._hold("rates", rates)
