@@ -1,4 +1,7 @@
-"""What one bar costs a stream, beside a torch pass over the same window: prints the table kept in stream.md.
+"""What one bar costs a stream: beside the bare step in NumPy, and a torch pass over the same window.
+
+Prints the table kept in stream.md. The bare step is the arithmetic alone, for one member: `window` staggered states
+(one with a carried state) moved on by one bar, on arrays that lie ready.
 
 python benchmarks/stream.py
 """
@@ -7,9 +10,12 @@ import platform
 import statistics
 import time
 
+import numpy as np
 import torch
+from scipy.special import expit
 
 import lstm_signal as ls
+from lstm_signal.fits import one_blas_thread
 from lstm_signal.networks import Network
 
 BARS, ROUNDS = 1000, 7
@@ -25,6 +31,28 @@ def torch_pass(recipe: ls.Forecaster) -> float:
         start = time.perf_counter()
         for _ in range(BARS):
             network(window)
+    return (time.perf_counter() - start) / BARS * 1e6
+
+
+def bare_step(recipe: ls.Forecaster) -> float:
+    """Microseconds of the arithmetic of one bar and member."""
+    draw = np.random.default_rng(0)
+    rows, hidden = 1 if recipe.state == "carried" else recipe.window, recipe.hidden
+    blocks = 4 if recipe.cell == "lstm" else 1
+    W, U, b = (
+        draw.standard_normal(shape) for shape in ((1, blocks * hidden), (hidden, blocks * hidden), blocks * hidden)
+    )
+    x, h, C, v = draw.standard_normal(1), np.zeros((rows + 1, hidden)), np.zeros((rows + 1, hidden)), np.ones(hidden)
+    start = time.perf_counter()
+    for _ in range(BARS):
+        z = (x @ W + b) + h[:-1] @ U
+        if recipe.cell == "rnn":
+            h[1:] = np.tanh(z)
+        else:
+            rates = expit(z[:, : 3 * hidden])
+            C[1:] = rates[:, :hidden] * C[:-1] + rates[:, hidden : 2 * hidden] * np.tanh(z[:, 3 * hidden :])
+            h[1:] = rates[:, 2 * hidden :] * np.tanh(C[1:])
+        float(h[-1] @ v)
     return (time.perf_counter() - start) / BARS * 1e6
 
 
@@ -47,13 +75,16 @@ def main() -> None:
         f"One bar, window 20, hidden 32, five members; median of {ROUNDS} rounds, taken in turn; {platform.processor()}"
     )
     print(f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}\n")
-    print("| cell, state | update, us a bar and member | torch over the window, us | ratio |\n|---|---|---|---|")
+    print("| cell, state | update, us a bar and member | bare step, us | ratio | torch over the window, us | ratio |")
+    print("|---|---|---|---|---|---|")
     for fields in ({}, {"state": "carried"}, {"cell": "rnn"}, {"cell": "rnn", "state": "carried"}):
         recipe = ls.Forecaster(epochs=1, **fields)
         fitted = recipe.fit(prices.iloc[:300])
-        turns = [(update(fitted, rows), torch_pass(recipe)) for _ in range(ROUNDS)]
-        ours, theirs = (statistics.median(turn) for turn in zip(*turns, strict=True))
-        print(f"| {recipe.cell}, {recipe.state} | {ours:.0f} | {theirs:.0f} | {ours / theirs:.2f} |", flush=True)
+        with one_blas_thread():
+            turns = [(update(fitted, rows), bare_step(recipe), torch_pass(recipe)) for _ in range(ROUNDS)]
+        ours, bare, theirs = (statistics.median(turn) for turn in zip(*turns, strict=True))
+        print(f"| {recipe.cell}, {recipe.state} | {ours:.0f} | {bare:.0f} | {ours / bare:.2f} "
+              f"| {theirs:.0f} | {ours / theirs:.2f} |", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
