@@ -14,11 +14,15 @@ BARS, SERIES = 4000, 3
 RECIPE = ls.Forecaster(target="close", members=1)  # simulated bars: fill="close", so the lag is 1
 
 
-def ar1(noise: np.ndarray) -> np.ndarray:
+def autoregressive(noise: np.ndarray, lag: int, share: float) -> np.ndarray:
     y = np.zeros_like(noise)
-    for t in range(1, len(y)):
-        y[t] = 0.3 * y[t - 1] + noise[t]
+    for t in range(lag, len(y)):
+        y[t] = share * y[t - lag] + noise[t]
     return y
+
+
+def ar1(noise: np.ndarray) -> np.ndarray:
+    return autoregressive(noise, 1, 0.3)
 
 
 def switching(noise: np.ndarray) -> np.ndarray:
@@ -31,10 +35,7 @@ def switching(noise: np.ndarray) -> np.ndarray:
 
 
 def lag18(noise: np.ndarray) -> np.ndarray:
-    y = np.zeros_like(noise)
-    for t in range(18, len(y)):
-        y[t] = 0.5 * y[t - 18] + noise[t]
-    return y
+    return autoregressive(noise, 18, 0.5)
 
 
 def random_walk(noise: np.ndarray) -> np.ndarray:

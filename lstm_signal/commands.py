@@ -13,6 +13,7 @@ import pandas as pd
 from lstm_signal import plots
 from lstm_signal.bars import describe_prices
 from lstm_signal.checks import doubts
+from lstm_signal.comparison import Comparison
 from lstm_signal.comparison import compare as compare_models
 from lstm_signal.errors import FetchError, InputError
 from lstm_signal.files import replacing
@@ -102,18 +103,21 @@ def compare(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> N
     folder = Path(out) if out is not None else reports_folder(prices)
     check_out(folder)
     recipes = [lstm, lstm.replace(cell="rnn"), lstm.matched("rnn")]
-    models = walk(
-        prices,
-        recipes,
-        schedule,
-        seed=given["seed"],
-        n_jobs=jobs,
-        name=["lstm", "rnn", "rnn_matched"],
-        progress=not as_json,
-    )
-    comparison = compare_models(prices, models, **trading)
+    models = dict(zip(("lstm", "rnn", "rnn_matched"), recipes, strict=True))
+    _, comparison = _compared(prices, models, schedule, given["seed"], jobs, not as_json, trading)
     comparison.save(folder)
     click.echo(comparison.to_json() if as_json else f"{comparison}\n\nWritten to {folder}{'/' if not out else ''}")
+
+
+def _compared(
+    prices: pd.DataFrame, recipes: dict[str, Forecaster], schedule: WalkForward, seed: int, jobs: int | None,
+    progress: bool, trading: dict[str, Any],
+) -> tuple[list[Forecasts], Comparison]:  # fmt: skip
+    """Walk named recipes forward and compare them."""
+    models = walk(
+        prices, list(recipes.values()), schedule, seed=seed, n_jobs=jobs, name=list(recipes), progress=progress
+    )
+    return models, compare_models(prices, models, **trading)
 
 
 @click.command()
@@ -255,10 +259,8 @@ def ladder(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> No
         raise InputError("the ladder eliminates part by part itself: leave --without and --coupled out.")
     folder = Path(out) if out is not None else Path(f"{reports_folder(prices)}-ladder")
     check_out(folder)
-    models = walk(
-        prices, rungs(lstm), schedule, seed=given["seed"], n_jobs=jobs, name=list(RUNGS), progress=not as_json
-    )
-    comparison = compare_models(prices, models, **trading)
+    recipes = dict(zip(RUNGS, rungs(lstm), strict=True))
+    models, comparison = _compared(prices, recipes, schedule, given["seed"], jobs, not as_json, trading)
     comparison.save(folder)
     told = describe_rungs(prices, models, comparison)
     if as_json:

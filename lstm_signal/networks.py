@@ -144,11 +144,15 @@ class Network(nn.Module):
             for weights in layer.parameters():
                 self._fix(weights)
             for block, rate in self.fixed.items():
-                layer.bias_ih_l0.view(-1, self.hidden)[block] = 200 * rate - 100
+                self._blocks(layer.bias_ih_l0)[block] = 200 * rate - 100
+
+    def _blocks(self, rows: Tensor) -> Tensor:
+        """Return a layer's weights, or what goes with them, by block: (blocks, H) or (blocks, H, columns), a view."""
+        return rows.view(-1, self.hidden, *rows.shape[1:])
 
     def _fix(self, rows: Tensor) -> None:
         """Empty the rows of fixed rates and tie those of coupled ones, in a layer's weights."""
-        blocks = rows.view(-1, self.hidden, *rows.shape[1:])
+        blocks = self._blocks(rows)
         for block in self.fixed:
             blocks[block] = 0.0
         if self.coupled:
@@ -160,7 +164,7 @@ class Network(nn.Module):
         if self.coupled:
             for layer in self._layers():
                 for weights in layer.parameters():
-                    blocks = weights.grad.view(-1, self.hidden, *weights.shape[1:])
+                    blocks = self._blocks(cast(Tensor, weights.grad))
                     shared = blocks[_FORGET] - blocks[_INPUT]
                     blocks[_FORGET], blocks[_INPUT] = shared, -shared
 
@@ -170,7 +174,7 @@ class Network(nn.Module):
         for layer in self._layers():
             for weights in layer.parameters():
                 for block in self.fixed:
-                    marks[id(weights)].view(-1, self.hidden, *weights.shape[1:])[block] = True
+                    self._blocks(marks[id(weights)])[block] = True
         return torch.cat([marks[id(parameter)].flatten() for parameter in self.parameters()])
 
     def _layers(self) -> Iterable[Any]:

@@ -72,9 +72,9 @@ range_options = _options(
     click.option("--end", metavar="DATE", help="The last day of the prices, included."),
 )  # fmt: skip
 yahoo_options = _options(
-    click.option("--interval", type=click.Choice(INTERVALS), default="1d", show_default=True,
+    click.option("--interval", type=click.Choice(INTERVALS), default=_YAHOO_DEFAULTS["interval"], show_default=True,
                  help="Of Yahoo's bars. Weekly and monthly ones are made of the daily."),
-    click.option("--data-dir", default="data", show_default=True, metavar="FOLDER",
+    click.option("--data-dir", default=_YAHOO_DEFAULTS["data_dir"], show_default=True, metavar="FOLDER",
                  help="Where Yahoo's bars are kept."),
     click.option("--refresh", is_flag=True, help="Ask Yahoo for all bars again, and compare them."),
     click.option("--offline", is_flag=True, help="Never ask Yahoo."),

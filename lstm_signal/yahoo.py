@@ -125,9 +125,8 @@ def _asked_once(
         if isinstance(error, yfinance.exceptions.YFTzMissingError):
             raise InputError(f"{ticker}: Yahoo knows no such ticker, or it is delisted. Check its spelling.") from error
         raise InputError(f"{ticker}: Yahoo has no such bars ({error.rationale}). Check ticker and range.") from error
-    except yfinance.exceptions.YFException as error:
-        raise _Fault(_cause(error, session.status)) from error
-    except (OSError, ValueError) as error:  # curl's errors are OSErrors; an answer that is no JSON is a ValueError
+    # curl's errors are OSErrors; an answer that is no JSON is a ValueError
+    except (yfinance.exceptions.YFException, OSError, ValueError) as error:
         raise _Fault(_cause(error, session.status)) from error
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         if session.status not in _MEANT:

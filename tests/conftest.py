@@ -1,11 +1,14 @@
 """Short real series and tiny recipes, shared by the tests that need a walk; and Yahoo on loopback."""
 
 import sys
+import warnings
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
 
 import lstm_signal as ls
+from lstm_signal import cli
 from tests import yahoo_server
 
 TINY = ls.Forecaster(window=5, hidden=4, epochs=2, batch=16, members=2)
@@ -46,3 +49,18 @@ def load(yahoo, tmp_path):
         return ls.load_prices(ticker, *args, data_dir=tmp_path, **given)
 
     return load
+
+
+@pytest.fixture
+def command_line(monkeypatch, capfd) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that calls `main` with arguments, and gives (exit status, stdout, stderr)."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lstm-signal", *map(str, arguments)])
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets it for the whole process
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        out, err = capfd.readouterr()
+        return stopped.value.code or 0, out, err
+
+    return call

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import jsonschema
@@ -53,18 +52,9 @@ def empty(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def lstm_signal(monkeypatch, capfd, empty):
-    """Return a function that calls `main` with arguments, and gives (exit status, stdout, stderr)."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lstm-signal", *map(str, arguments)])
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main sets it for the whole process
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capfd.readouterr()
-        return stopped.value.code or 0, out, err
-
-    return call
+def lstm_signal(command_line, empty):
+    """Return a function that runs a command line in an empty folder: its status, standard output and error."""
+    return command_line
 
 
 def refused(answer: tuple[int, str, str], *told: str) -> None:

@@ -1,12 +1,10 @@
 """`lstm-signal fetch`, and tickers in the place of files, against Yahoo on loopback."""
 
 import json
-import sys
 import warnings
 
 import pytest
 
-from lstm_signal import cli
 from tests import yahoo_server as server
 from tests.yahoo_server import Symbol, days
 
@@ -14,19 +12,14 @@ ROWS = days("2022-01-03", 300)
 
 
 @pytest.fixture
-def lstm_signal(yahoo, monkeypatch, tmp_path, capfd):
+def lstm_signal(yahoo, monkeypatch, tmp_path, command_line):
     """Return a function that runs a command line in an empty folder: its status, standard output and error."""
     monkeypatch.chdir(tmp_path)
     yahoo.symbols |= {"SPY": Symbol(ROWS), "^GSPC": Symbol(days("2022-01-03", 300, seed=3), kind="INDEX")}
 
     def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lstm-signal", *arguments])
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
         monkeypatch.setattr(warnings, "filters", [("always", None, Warning, None, 0)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capfd.readouterr()
-        return int(stopped.value.code or 0), out, err
+        return command_line(*arguments)
 
     return call
 

@@ -1,7 +1,6 @@
 """Looking into an LSTM: `lstm-signal rates`, its picture, the indicator, and the ladder's table."""
 
 import json
-import sys
 
 import backtrader as bt
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 import pytest
 
 import lstm_signal as ls
-from lstm_signal import cli, plots, road
+from lstm_signal import plots, road
 from lstm_signal.bt.indicators import Rates
 from tests.conftest import SHORT, TINY
 
@@ -17,18 +16,10 @@ SMALL = ["--train", "150", "--test", "60", "--window", "10", "--hidden", "4", "-
 
 
 @pytest.fixture
-def lstm_signal(tmp_path, monkeypatch, capfd, prices):
+def lstm_signal(tmp_path, monkeypatch, command_line):
     monkeypatch.chdir(tmp_path)
     ls.sample_prices().iloc[:330].to_csv("bars.csv")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lstm-signal", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capfd.readouterr()
-        return int(stopped.value.code or 0), out, err
-
-    return call
+    return command_line
 
 
 def test_rates_are_drawn_told_and_kept(lstm_signal, tmp_path):
