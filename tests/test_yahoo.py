@@ -52,12 +52,13 @@ def test_both_ends_of_a_range_are_included(yahoo, load):
 
 def test_a_bar_whose_session_still_runs_is_left_out_and_said(yahoo, load):
     now = pd.Timestamp.now(NEW_YORK)
-    rows = pd.concat([days("2024-01-02", 30), server.walk(pd.DatetimeIndex([now.normalize() + pd.Timedelta("9h")]))])
-    symbol = Symbol(rows, period=(now.normalize() + pd.Timedelta("9h"), now + pd.Timedelta("1h")))
+    opens = now.normalize()  # a session that runs whatever the hour of the test
+    rows = pd.concat([days("2024-01-02", 30), server.walk(pd.DatetimeIndex([opens]))])
+    symbol = Symbol(rows, period=(opens, now + pd.Timedelta("1h")))
     yahoo.symbols["SPY"] = symbol
     with pytest.warns(ls.PriceWarning, match=rf"SPY: the bar of {now:%Y-%m-%d} is unfinished"):
         assert len(load()) == 30
-    symbol.period = (symbol.period[0], now - pd.Timedelta("1min"))
+    symbol.period = (opens, now)
     with pytest.warns(ls.PriceWarning, match="no bars for"):  # this time it is there, a long gap after the others
         assert len(load("SPY", refresh=True)) == 31
 
