@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
+import platform
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,10 +17,15 @@ import pandas as pd
 from threadpoolctl import ThreadpoolController
 
 from lstm_signal.cells import CarriedStepper, LinearStepper, Stepper, Weights, stepper
-from lstm_signal.errors import FitError
 from lstm_signal.linear import ridge
 from lstm_signal.recipe import Recipe
 from lstm_signal.windows import Array, Scaler
+
+_CODE = ("windows.py", "cells.py", "networks.py", "training.py", "linear.py", "recipe.py", "fits.py")
+_KERNEL_SETTINGS = (
+    "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class TrainingRows:
 
     @classmethod
     def cut(cls, recipe: Recipe, x: Array, y: Array, stamps: pd.DatetimeIndex, first: int, last: int) -> TrainingRows:
-        """Return the rows of the training stamps at positions first to last.
+        """Return the rows of the training stamps at positions first to last: views, no copies.
 
         Parameters
         ----------
@@ -50,20 +57,27 @@ class TrainingRows:
             Features and targets of a whole history: row t of x depends on bars up to t, of y on bars up to t + lag.
         stamps : DatetimeIndex, shape (bars,)
         first, last : int
-        """
-        seen = x[first - recipe.window + 1 : last + 1]
-        return cls(seen.copy(), y[first : last + 1].copy(), int(stamps.asi8[last + recipe.lag]))
 
-    def key(self, recipe: Recipe, seed: int) -> str:
-        """Return the identity of the fit: a SHA-256 over all that decides its weights."""
-        decided = {name: value for name, value in recipe.describe().items() if name != "coverage"}
-        digest = hashlib.sha256(json.dumps([decided, self.stamp, seed, sources()], sort_keys=True).encode())
+        Raises
+        ------
+        InputError
+            If early stopping holds back so many rows that none is left to train on.
+        """
+        recipe.split(last - first + 1)
+        return cls(x[first - recipe.window + 1 : last + 1], y[first : last + 1], int(stamps.asi8[last + recipe.lag]))
+
+    def key(self, recipe: Recipe, seed: int, member: int | None = None) -> str:
+        """Return the identity of the fit, or of one of its members: a SHA-256 over all that decides the weights."""
+        apart = ("coverage",) if member is None else ("coverage", "members")
+        decided = {name: value for name, value in recipe.describe().items() if name not in apart}
+        told = [decided, self.stamp, seed, member, made_by()]
+        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
         for array in (self.x, self.y):
             digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
         return digest.hexdigest()
 
     def fit(self, recipe: Recipe, seed: int, member: int) -> Member:
-        """Train one member; the same bits in any process and order."""
+        """Train one member; the same bits in any process and order. FitError if it becomes NaN."""
         scaler = Scaler.fit(self.x, self.y, bounded=recipe.readout == "state")
         x, y = scaler.scale(self.x), scaler.scale_target(self.y)
         if recipe.cell == "linear":
@@ -88,12 +102,9 @@ class TrainingRows:
             training.train(
                 network, x, y, epochs=recipe.epochs, batch=recipe.batch, learning_rate=recipe.learning_rate,
                 weight_decay=recipe.weight_decay, loss=recipe.loss, order=order, drop=drop,
-                carried=recipe.state == "carried",
+                carried=recipe.state == "carried", patience=recipe.patience, split=recipe.split(len(y)),
             )  # fmt: skip
-        weights = network.weights()
-        if not all(np.isfinite(array).all() for array in weights.values()):
-            raise FitError(f"training became NaN. Lower learning_rate ({recipe.learning_rate}).")
-        return weights
+        return network.weights()
 
 
 @dataclass(frozen=True)
@@ -141,9 +152,17 @@ def one_blas_thread() -> Any:
 
 
 @cache
-def sources() -> str:
-    """Return a SHA-256 of the code that decides a fit, and of torch's version."""
-    digest = hashlib.sha256(importlib.metadata.version("torch").encode())
-    for name in ("windows.py", "linear.py", "networks.py", "training.py", "fits.py"):
-        digest.update((Path(__file__).parent / name).read_bytes())
-    return digest.hexdigest()
+def made_by() -> str:
+    """Return a SHA-256 of what decides a fit's bits beside rows, recipe and seed: code, versions, CPU capability.
+
+    The capability is what the CPU can do and what the environment forbids: torch, oneDNN, MKL and OpenBLAS choose
+    their kernels by it. Read without loading torch, which takes seconds.
+    """
+    here = Path(__file__).parent
+    told = {
+        "code": {name: hashlib.sha256((here / name).read_bytes()).hexdigest() for name in _CODE},
+        "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy")},
+        "cpu": [platform.machine(), np.show_config(mode="dicts")["SIMD Extensions"]["found"]],
+        "asked": {name: os.environ.get(name) for name in _KERNEL_SETTINGS},
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

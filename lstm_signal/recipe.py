@@ -24,12 +24,13 @@ _CHOICES = {
 _NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
     "dropout": (lambda value: 0 <= value < 1, "from 0 to below 1"),
     "coverage": (lambda value: 0 < value < 1, "between 0 and 1"),
+    "validation": (lambda value: 0 < value < 1, "between 0 and 1"),
     "learning_rate": (lambda value: 0 < value < np.inf, "a positive number"),
     "weight_decay": (lambda value: 0 <= value < np.inf, "0 or more"),
     "forget_bias": (lambda value: -np.inf < value < np.inf, "a finite number"),
 }
 PARTS = ("output", "input", "forget", "memory", "squash")
-_COUNTS = ("window", "horizon", "hidden", "layers", "epochs", "batch", "members")
+_COUNTS = ("window", "horizon", "hidden", "layers", "epochs", "batch", "members", "patience")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +72,19 @@ class Recipe:
         the first bar is felt, above 1 % of a forecast's deviation, for about 60 bars at the defaults, 200 with a
         forget bias of 3, and for ever with ``without="forget"``.
     epochs : int
-        Passes over the training windows.
+        Passes over the training windows; with `patience`, the most there are.
     batch : int
         Windows a training step.
     learning_rate : float
         Of AdamW.
     weight_decay : float
         Of AdamW, decoupled.
+    patience : int, optional
+        Stop early: after so many epochs without a smaller loss on the rows held back, and keep the weights of the best
+        epoch (Prechelt 1998, doi:10.1007/3-540-49430-8_3). Not given, all epochs are trained on all training rows.
+    validation : float
+        With `patience`: the share of the training rows, the latest, that is held back to judge the epochs. Rows whose
+        target is not known before the first of them are not trained on.
     loss : str
         "mse" or "huber".
     forget_bias : float
@@ -111,6 +118,8 @@ class Recipe:
     batch: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
+    patience: int | None = None
+    validation: float = 0.2
     loss: str = "mse"
     forget_bias: float = 1.0
     recurrent_start: str = "torch"
@@ -132,6 +141,8 @@ class Recipe:
                 raise InputError(f"unknown {name} {value!r}. {did_you_mean(value, filter(None, known))}")
         for name in _COUNTS:
             value = getattr(self, name)
+            if name == "patience" and value is None:
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name}={value!r} must be a whole number, 1 or more.")
         for name, (right, rule) in _NUMBERS.items():
@@ -219,6 +230,33 @@ class Recipe:
     def warm_up(self) -> int:
         """Bars before the first full window: `window`, and what the longest feature needs beyond one bar."""
         return self.window + warm_up(self.features)
+
+    def split(self, rows: int) -> tuple[int, int]:
+        """Return where training stops and where judging starts among a fold's training rows, early stopping's share.
+
+        The rows held back lie behind the lag, as a walk's test bars do: the target of the last row trained on is known
+        at the first of them. Without `patience` nothing is held back.
+
+        Raises
+        ------
+        InputError
+            If nothing is left to train on.
+
+        Examples
+        --------
+        >>> Recipe(patience=3).split(1000)  # lag 2: row 798's target is known at row 800
+        (799, 800)
+        """
+        if self.patience is None or self.cell == "linear":
+            return rows, rows
+        held = max(1, round(self.validation * rows))
+        stop = rows - held - self.lag + 1
+        if stop < 1:
+            raise InputError(
+                f"{rows} training rows less {held} held back (validation={self.validation:g}) and the lag of {self.lag} "
+                "leave none to train on. Raise train, lower validation, or leave patience out."
+            )
+        return stop, rows - held
 
     @property
     def seeds(self) -> range:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from lstm_signal.errors import FitError
 from lstm_signal.networks import Network
 from lstm_signal.windows import Array
 
@@ -17,6 +18,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": nn.functional.mse_loss,
     "huber": nn.functional.huber_loss,
 }
+_JUDGED = 256  # windows judged at once
 
 
 def generator(seed: int, stamp: int, member: int, purpose: str) -> torch.Generator:
@@ -84,6 +86,37 @@ class AdamW:
         self.flat.addcdiv_(self.mean, size, value=-self.learning_rate / unbias_mean)
 
 
+class BestEpoch:
+    """The epoch with the smallest loss on the rows held back.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without a smaller loss that are waited.
+    flat : Tensor
+        The weights, as `AdamW` holds them.
+    """
+
+    def __init__(self, patience: int, flat: Tensor) -> None:
+        self.patience, self.flat, self.kept = patience, flat, flat.clone()
+        self.least, self.waited = float("inf"), 0
+
+    def is_past(self, loss: float) -> bool:
+        """Take an epoch's loss; whether enough have passed since the best."""
+        if loss < self.least:
+            self.least, self.waited = loss, 0
+            self.kept.copy_(self.flat)
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
+
+    def restore(self) -> None:
+        """Put the best epoch's weights back."""
+        if self.least == float("inf"):
+            raise FitError("training became NaN: no epoch has a finite loss on the rows held back.")
+        self.flat.copy_(self.kept)
+
+
 def train(
     network: Network,
     x: Array,
@@ -97,6 +130,8 @@ def train(
     order: torch.Generator,
     drop: torch.Generator,
     carried: bool = False,
+    patience: int | None = None,
+    split: tuple[int, int] | None = None,
 ) -> None:
     """Fit a started network in place: AdamW over shuffled batches of windows, or over the bars in time order.
 
@@ -116,26 +151,61 @@ def train(
     carried : bool
         Truncated backpropagation through time: chunks of T bars in time order, the state running on from one chunk
         to the next, a loss at every bar that has a target; the T - 1 rows before the first one are shown, too.
+    patience : int, optional
+        Epochs without a smaller loss after which training ends; the weights of the best epoch are kept.
+    split : (int, int), optional
+        With `patience`: targets before the first number train, those from the second on judge.
+
+    Raises
+    ------
+    FitError
+        If the weights are no longer finite; the epoch is named.
     """
     rows = torch.from_numpy(x.astype("float32"))
     answers = torch.from_numpy(y.astype("float32"))
     fixed = network.fixed_rows() if network.fixed else None
     optimizer = AdamW(list(network.parameters()), learning_rate, weight_decay, fixed)
     in_window = torch.arange(len(x) - len(y) + 1).unsqueeze(1)  # (T, 1)
+    stop, start = split or (len(y), len(y))
+    best = BestEpoch(patience, optimizer.flat) if patience else None
 
     def learn(judged: Tensor) -> None:
         judged.backward()  # type: ignore[no-untyped-call]
         network.tie_gradients()
         optimizer.step()
 
-    for _ in range(epochs):
+    for epoch in range(epochs):
         if carried:
-            for judged in _in_time_order(network, rows, answers, len(in_window), LOSSES[loss], drop):
+            known = len(in_window) - 1 + stop
+            for judged in _in_time_order(network, rows[:known], answers[:stop], len(in_window), LOSSES[loss], drop):
                 learn(judged)
-            continue
-        for chosen in torch.split(torch.randperm(len(y), generator=order), batch):
-            shown: Tensor = rows[in_window + chosen]  # (T, B, F)
-            learn(LOSSES[loss](network(shown, drop), answers[chosen]))
+        else:
+            for chosen in torch.split(torch.randperm(stop, generator=order), batch):
+                shown: Tensor = rows[in_window + chosen]  # (T, B, F)
+                learn(LOSSES[loss](network(shown, drop), answers[chosen]))
+        if not optimizer.flat.isfinite().all():
+            raise FitError(f"training became NaN in epoch {epoch + 1}. Lower learning_rate ({learning_rate:g}).")
+        if best is not None and best.is_past(_judge(network, rows, answers, start, LOSSES[loss], carried)):
+            break
+    if best is not None:
+        best.restore()
+
+
+@torch.no_grad()
+def _judge(
+    network: Network, rows: Tensor, answers: Tensor, start: int, judge: Callable[[Tensor, Tensor], Tensor],
+    carried: bool,
+) -> float:  # fmt: skip
+    """Return the loss on the targets from `start` on, nothing dropped; a carried state runs up to them."""
+    if carried:
+        said = network.carry(rows.unsqueeze(1), [None] * len(network.layers))[0].squeeze(1)
+        return float(judge(said[len(rows) - len(answers) + start :], answers[start:]))
+    shown = rows[start:].unfold(0, len(rows) - len(answers) + 1, 1)  # (N, F, T), a view
+    losses = [
+        judge(network(part.permute(2, 0, 1)), wanted) * len(wanted)
+        for part, wanted in zip(torch.split(shown, _JUDGED), torch.split(answers[start:], _JUDGED), strict=True)
+    ]
+    return float(sum(losses)) / (len(answers) - start)
 
 
 def _in_time_order(

@@ -11,7 +11,12 @@ import torch
 import lstm_signal as ls
 from tests.conftest import SHORT, TINY
 
-RECIPES = [TINY, TINY.replace(cell="rnn"), TINY.replace(cell="linear"), TINY.replace(layers=2, dropout=0.3)]
+RECIPES = [
+    TINY,
+    TINY.replace(cell="rnn"),
+    TINY.replace(cell="linear"),
+    TINY.replace(layers=2, dropout=0.3, patience=1, epochs=9, learning_rate=0.05),
+]
 NAMES = ["lstm", "rnn", "linear", "deep"]
 
 

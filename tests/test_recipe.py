@@ -24,7 +24,7 @@ def test_the_defaults_are_those_of_the_design():
         "cell": "lstm", "without": [], "coupled": False, "readout": "linear", "state": "window",
         "window": 20, "horizon": 1, "features": ["return"], "target": "open", "hidden": 32,
         "layers": 1, "dropout": 0, "epochs": 20, "batch": 64, "learning_rate": 1e-3, "weight_decay": 0,
-        "loss": "mse", "forget_bias": 1, "recurrent_start": "torch", "members": 5, "coverage": 0.9,
+        "patience": None, "validation": 0.2, "loss": "mse", "forget_bias": 1, "recurrent_start": "torch", "members": 5, "coverage": 0.9,
     }  # fmt: skip
     assert Recipe().target is None
 
@@ -65,6 +65,7 @@ def test_counts_are_whole_and_at_least_one(name, value):
     [
         ("dropout", [-0.1, 1.0, 1.5], [0.0, 0.99]),
         ("coverage", [0.0, 1.0, -0.5, 2.0], [0.01, 0.99]),
+        ("validation", [0.0, 1.0, -0.5, 2.0], [0.01, 0.99]),
         ("learning_rate", [0.0, -1e-3, np.inf], [1e-9, 1.0]),
         ("weight_decay", [-1e-9, np.inf], [0.0, 10.0]),
         ("forget_bias", [np.inf, -np.inf], [-2.0, 0.0]),
@@ -138,6 +139,34 @@ def test_equal_recipes_are_described_by_equal_json(number):
 )
 def test_lag_and_warm_up(fields, lag, warm_up):
     assert (Recipe(**fields).lag, Recipe(**fields).warm_up) == (lag, warm_up)
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.0, True, "2"])
+def test_patience_counts_epochs_or_is_none(value):
+    with pytest.raises(InputError, match=f"patience={value!r} must be a whole number, 1 or more"):
+        Recipe(patience=value)
+    assert (Recipe().patience, Recipe(patience=1).patience) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "rows", "split"),
+    [
+        ({}, 100, (100, 100)),
+        ({"patience": 3}, 100, (79, 80)),  # lag 2: the target of row 78 is known at row 80
+        ({"patience": 3, "target": "close"}, 100, (80, 80)),
+        ({"patience": 3, "horizon": 5}, 100, (75, 80)),
+        ({"patience": 3, "validation": 0.001}, 100, (98, 99)),
+        ({"patience": 3, "cell": "linear"}, 100, (100, 100)),
+    ],
+)
+def test_rows_held_back_lie_behind_the_lag(fields, rows, split):
+    assert Recipe(**fields).split(rows) == split
+
+
+def test_a_share_that_leaves_nothing_to_train_on_is_refused():
+    assert Recipe(patience=1, validation=0.98).split(100) == (1, 2)
+    with pytest.raises(InputError, match=r"100 training rows less 99 held back \(validation=0.99\) and the lag of 2"):
+        Recipe(patience=1, validation=0.99).split(100)
 
 
 def test_every_network_has_its_members_and_the_linear_model_one():

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lstm_signal import networks, training
+from lstm_signal.errors import FitError
 from lstm_signal.linear import BLOCKS, PENALTIES, ridge
 from lstm_signal.networks import Network
 
@@ -338,3 +339,70 @@ def test_ridge_shrinks_noise_and_keeps_a_signal():
     signal = ridge(x, shown[:, -1] + 0.1 * draw(300), 20)["weight"]
     assert signal[-1] == pytest.approx(1, abs=0.05)  # the newest bar's weight is the last
     assert np.abs(signal[:-1]).max() < 0.05
+
+
+# Early stopping
+
+
+def held_back(cell="lstm", carried=False, **changes):
+    """Fit 60 rows of noise, of which the last 12 judge; return the weights and the judged losses."""
+    network = started(cell, inputs=1, hidden=6)
+    x, y = draw(64, 1), draw(60)
+    losses = []
+
+    class Watched(training.BestEpoch):
+        def is_past(self, loss):
+            losses.append(loss)
+            return super().is_past(loss)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "BestEpoch", Watched)
+        weights = fit(network, x, y, split=(47, 48), carried=carried, **({"epochs": 40, "patience": 3} | changes))
+    return weights, losses, (network, x, y)
+
+
+@pytest.mark.parametrize("carried", [False, True])
+@BOTH
+def test_early_stopping_keeps_the_best_epoch(cell, carried):
+    weights, losses, _ = held_back(cell, carried, learning_rate=0.05)
+    best = int(np.argmin(losses))
+    assert 0 < best < 36
+    assert len(losses) == best + 1 + 3
+    again = held_back(cell, carried, learning_rate=0.05, epochs=best + 1)[0]
+    assert same_bits(weights, again)
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_the_judged_loss_is_that_of_the_rows_held_back_alone(carried):
+    weights, losses, (network, x, y) = held_back("rnn", carried, epochs=1)
+    rows, last = torch.from_numpy(x.astype("float32")), torch.from_numpy(y[48:].astype("float32"))
+    with torch.no_grad():
+        if carried:
+            said = network.carry(rows.unsqueeze(1), [None])[0][-12:, 0]
+        else:
+            said = network(torch.stack([rows[n : n + 5] for n in range(48, 60)], dim=1))
+    assert losses == [pytest.approx(float(nn.functional.mse_loss(said, last)), rel=1e-6)]
+    assert len(weights) == 6
+
+
+def test_many_rows_held_back_are_judged_as_few(monkeypatch):
+    together = held_back(epochs=2)[1]
+    monkeypatch.setattr(training, "_JUDGED", 5)
+    assert held_back(epochs=2)[1] == pytest.approx(together, rel=1e-6)
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_rows_from_the_first_held_back_on_move_no_weight(carried):
+    x, y = draw(64, 1), draw(60)
+    first = fit(started("rnn", inputs=1), x, y, patience=50, split=(47, 48), carried=carried)
+    x[4 + 47 :] *= 9
+    y[47:] += 100  # that of row 47 is known only after the first row held back
+    second = fit(started("rnn", inputs=1), x, y, patience=50, split=(47, 48), carried=carried)
+    assert same_bits(first, second)
+
+
+def test_a_loss_that_is_never_finite_is_an_error():
+    y = draw(60)
+    y[50] = np.inf
+    with pytest.raises(FitError, match="no epoch has a finite loss"):
+        fit(started("rnn", inputs=1), draw(64, 1), y, patience=1, split=(47, 48))
