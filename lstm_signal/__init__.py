@@ -4,9 +4,9 @@ The flow goes one way, and a module imports only from its left::
 
     bars -> checks -> prices -> sessions -> yahoo, vintages -> updating -> history
          -> windows -> cells, networks -> training, linear -> recipe -> fits -> streaming, saving -> forecaster
-         -> intervals -> forecasts -> schedule -> walk -> baselines
+         -> intervals -> forecasts -> schedule -> store, pool -> tasks -> walk -> baselines
          -> bt (indicators, broker, strategy, analyzers) -> loading -> costs -> runs -> comparison
-         -> road -> options -> cli, commands
+         -> road -> options -> cli, commands, housekeeping
 
 `errors`, `files`, `measures`, `plots` and `tables` import nothing of ours but each other, so any module may call them.
 The public names below load when first used: importing the package loads neither torch nor pandas.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lstm_signal.checks import doubts
     from lstm_signal.comparison import Comparison, compare, read_comparison
     from lstm_signal.costs import Costs
-    from lstm_signal.errors import FetchError, FitError, InputError, LookAheadError, PriceWarning
+    from lstm_signal.errors import FetchError, FitError, FitWarning, InputError, LookAheadError, PriceWarning
     from lstm_signal.forecaster import FittedForecaster, Forecaster, load_forecaster
     from lstm_signal.forecasts import Forecasts, read_forecasts
     from lstm_signal.history import load_prices
@@ -40,6 +40,7 @@ _HOME = {
     "Costs": "costs",
     "FetchError": "errors",
     "FitError": "errors",
+    "FitWarning": "errors",
     "FittedForecaster": "forecaster",
     "ForecastStrategy": "bt.strategy",
     "Forecaster": "forecaster",
@@ -71,6 +72,7 @@ __all__ = [
     "Costs",
     "FetchError",
     "FitError",
+    "FitWarning",
     "FittedForecaster",
     "ForecastStrategy",
     "Forecaster",

@@ -15,11 +15,13 @@ VERBS = {
     "backtest": "Trade one model's forecasts through backtrader.",
     "rates": "Draw what an LSTM does with each bar: how much it forgets, lets in and shows.",
     "ladder": "Walk the road from LSTM to RNN: eliminate the gates one by one.",
+    "store": "List, verify and prune the fits that walks have kept.",
 }
+HOUSEKEEPING = ("fetch", "store")
 
 
 class _Verbs(click.Group):
-    """A group whose verbs live in `commands`: `--help` need not load pandas."""
+    """A group whose verbs live in `commands` and `housekeeping`: `--help` need not load pandas."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -29,7 +31,8 @@ class _Verbs(click.Group):
             from lstm_signal.errors import did_you_mean
 
             raise click.UsageError(f"no command is called {cmd_name!r}. {did_you_mean(cmd_name, VERBS)}")
-        command: click.Command = getattr(importlib.import_module("lstm_signal.commands"), cmd_name)
+        home = "housekeeping" if cmd_name in HOUSEKEEPING else "commands"
+        command: click.Command = getattr(importlib.import_module(f"lstm_signal.{home}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -66,8 +69,10 @@ def main(*first: str) -> None:
         _stop(error.format_message(), 2)
     except (InputError, LookAheadError, FetchError, FitError, OSError) as error:
         _stop(str(error), 2)
-    except (KeyboardInterrupt, click.Abort):
-        _stop("stopped before it was done: what was not finished is not written. Run it again.", 130)
+    except (KeyboardInterrupt, click.Abort) as error:
+        told = error if isinstance(error, KeyboardInterrupt) else error.__cause__  # click's Abort hides the other
+        said = str(told or "")  # a walk says how to go on
+        _stop(said or "stopped before it was done: what was not finished is not written. Run it again.", 130)
 
 
 def _stop(message: str, status: int) -> None:

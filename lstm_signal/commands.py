@@ -12,28 +12,26 @@ import pandas as pd
 
 from lstm_signal import plots
 from lstm_signal.bars import describe_prices
-from lstm_signal.checks import doubts
 from lstm_signal.comparison import Comparison
 from lstm_signal.comparison import compare as compare_models
-from lstm_signal.errors import FetchError, InputError
+from lstm_signal.errors import InputError
 from lstm_signal.files import replacing
 from lstm_signal.forecaster import FittedForecaster, Forecaster, load_forecaster
 from lstm_signal.forecasts import Forecasts, read_forecasts
 from lstm_signal.options import (
     check_out,
     fields_of,
-    file_options,
     json_option,
     not_empty,
     prices_of,
     prices_options,
-    range_options,
     recipe_of,
     recipe_options,
     reports_folder,
     trading_of,
     trading_options,
-    yahoo_options,
+    walk_of,
+    walk_options,
 )
 from lstm_signal.road import RUNGS, describe_rungs, rates_table, rung_table, rungs, when_it_forgets
 from lstm_signal.runs import backtest as run_backtest
@@ -42,57 +40,13 @@ from lstm_signal.walk import forecast as walk
 
 
 @click.command()
-@click.argument("tickers", nargs=-1)
-@range_options
-@yahoo_options
-@click.option("--check", is_flag=True, help="List what looks doubtful about the bars; also of a --csv or a --sample.")
-@file_options
-@json_option
-@click.pass_context
-def fetch(context: click.Context, /, tickers: tuple[str, ...], as_json: bool, check: bool, **given: Any) -> None:
-    """Download prices from Yahoo and keep them; ask only for what is missing.
-
-    TICKERS are Yahoo's, as in SPY BRK-B ^GSPC EURUSD=X. Exit status 1 if some, but not all, could not be had.
-    """
-    file = bool(given["csv"] or given["sample"])
-    if bool(tickers) == file or (file and not check):
-        raise InputError("name the TICKERS to fetch, or with --check a --csv FILE or a --sample.")
-    told, failed = [], {}
-    for ticker in dict.fromkeys(tickers) or [None]:
-        try:
-            prices = prices_of(given | {"ticker": ticker}, not as_json)
-        except (InputError, FetchError, OSError) as error:
-            failed[ticker or str(given["csv"])] = str(error)
-            continue
-        about = describe_prices(prices)
-        if check:
-            about["doubts"] = [doubt.describe() for doubt in doubts(prices)]
-        told.append(about)
-        if not as_json:
-            click.echo(_told(about))
-    if as_json:
-        click.echo(json.dumps({"prices": told, "failed": failed}, indent=1))
-    for message in failed.values():
-        click.echo(f"lstm-signal: {message}", err=True)
-    context.exit(0 if not failed else 1 if told else 2)
-
-
-def _told(about: dict[str, Any]) -> str:
-    note = f" ({about['note']})" if about["note"] else ""
-    lines = [f"{about['name']}{note}: {about['bars']} bars, {about['first'][:10]} to {about['last'][:10]}, "
-             f"sha256 {about['sha256'][:12]}"]  # fmt: skip
-    if "doubts" in about:
-        lines += [f"  {doubt['kind']}: {doubt['text']}" for doubt in about["doubts"]] or ["  no doubts"]
-    return "\n".join(lines)
-
-
-@click.command()
 @prices_options
 @recipe_options
+@walk_options
 @trading_options
 @click.option("--out", metavar="FOLDER", callback=not_empty, help="Where the report goes; reports/NAME by default.")
 @json_option
-def compare(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> None:
+def compare(as_json: bool, out: str | None, **given: Any) -> None:
     """Compare LSTM and RNN, as forecasts and as money, with their baselines.
 
     An LSTM, an RNN and an RNN with as many parameters as the LSTM are trained on rolling windows and refitted as they
@@ -104,19 +58,17 @@ def compare(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> N
     check_out(folder)
     recipes = [lstm, lstm.replace(cell="rnn"), lstm.matched("rnn")]
     models = dict(zip(("lstm", "rnn", "rnn_matched"), recipes, strict=True))
-    _, comparison = _compared(prices, models, schedule, given["seed"], jobs, not as_json, trading)
+    _, comparison = _compared(prices, models, schedule, given, not as_json, trading)
     comparison.save(folder)
     click.echo(comparison.to_json() if as_json else f"{comparison}\n\nWritten to {folder}{'/' if not out else ''}")
 
 
 def _compared(
-    prices: pd.DataFrame, recipes: dict[str, Forecaster], schedule: WalkForward, seed: int, jobs: int | None,
+    prices: pd.DataFrame, recipes: dict[str, Forecaster], schedule: WalkForward, given: dict[str, Any],
     progress: bool, trading: dict[str, Any],
 ) -> tuple[list[Forecasts], Comparison]:  # fmt: skip
     """Walk named recipes forward and compare them."""
-    models = walk(
-        prices, list(recipes.values()), schedule, seed=seed, n_jobs=jobs, name=list(recipes), progress=progress
-    )
+    models = walk(prices, list(recipes.values()), schedule, name=list(recipes), progress=progress, **walk_of(given))
     return models, compare_models(prices, models, **trading)
 
 
@@ -124,11 +76,12 @@ def _compared(
 @prices_options
 @click.option("--cell", default="lstm", show_default=True, help="lstm, rnn or linear.")
 @recipe_options
+@walk_options
 @click.option(
     "--out", metavar="FILE", callback=not_empty, help="A .parquet or .csv file; reports/NAME/CELL.parquet by default."
 )
 @json_option
-def forecast(as_json: bool, out: str | None, jobs: int | None, cell: str, **given: Any) -> None:
+def forecast(as_json: bool, out: str | None, cell: str, **given: Any) -> None:
     """Walk one model forward and write its forecasts to a file."""
     prices, recipe, schedule = (
         prices_of(given, not as_json),
@@ -140,7 +93,7 @@ def forecast(as_json: bool, out: str | None, jobs: int | None, cell: str, **give
         raise InputError(f"--out {path}: the name must end in .parquet or .csv.")
     if out and not path.parent.is_dir():
         raise InputError(f"--out {path}: the folder {path.parent} does not exist. Create it first.")
-    forecasts = walk(prices, recipe, schedule, seed=given["seed"], n_jobs=jobs, progress=not as_json)
+    forecasts = walk(prices, recipe, schedule, progress=not as_json, **walk_of(given))
     path.parent.mkdir(parents=True, exist_ok=True)
     forecasts.save(path)
     if as_json:
@@ -162,9 +115,10 @@ def forecast(as_json: bool, out: str | None, jobs: int | None, cell: str, **give
 )
 @click.option("--cell", default="lstm", show_default=True, help="lstm, rnn or linear.")
 @recipe_options
+@walk_options
 @trading_options
 @json_option
-def backtest(as_json: bool, file: str | None, jobs: int | None, cell: str, **given: Any) -> None:
+def backtest(as_json: bool, file: str | None, cell: str, **given: Any) -> None:
     """Trade one model's forecasts through backtrader: a saved file's, or walked first."""
     prices, trading = prices_of(given, not as_json), trading_of(given)
     forecasts: Forecasts
@@ -172,7 +126,7 @@ def backtest(as_json: bool, file: str | None, jobs: int | None, cell: str, **giv
         forecasts = read_forecasts(file)
     else:
         recipe, schedule = recipe_of(given, cell), WalkForward(**fields_of(WalkForward, given))
-        forecasts = walk(prices, recipe, schedule, seed=given["seed"], n_jobs=jobs, progress=not as_json)
+        forecasts = walk(prices, recipe, schedule, progress=not as_json, **walk_of(given))
     run = run_backtest(prices, forecasts, **trading)
     if as_json:
         told = {
@@ -244,10 +198,11 @@ def _first_fold(prices: pd.DataFrame, recipe: Forecaster, given: dict[str, Any])
 @click.command()
 @prices_options
 @recipe_options
+@walk_options
 @trading_options
 @click.option("--out", metavar="FOLDER", callback=not_empty, help="Where the report goes; reports/NAME-ladder.")
 @json_option
-def ladder(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> None:
+def ladder(as_json: bool, out: str | None, **given: Any) -> None:
     """Walk the road from LSTM to RNN: eliminate the gates one by one.
 
     Every rung is walked forward on the same windows and seeds; the last one is the RNN. Without the memory the forget
@@ -260,7 +215,7 @@ def ladder(as_json: bool, out: str | None, jobs: int | None, **given: Any) -> No
     folder = Path(out) if out is not None else Path(f"{reports_folder(prices)}-ladder")
     check_out(folder)
     recipes = dict(zip(RUNGS, rungs(lstm), strict=True))
-    models, comparison = _compared(prices, recipes, schedule, given["seed"], jobs, not as_json, trading)
+    models, comparison = _compared(prices, recipes, schedule, given, not as_json, trading)
     comparison.save(folder)
     told = describe_rungs(prices, models, comparison)
     if as_json:

@@ -100,7 +100,9 @@ class Comparison:
         unaudited = [name for name, model in report["models"].items() if not model["audited"]]
         if unaudited:
             lines.append(f"unaudited, made elsewhere: {', '.join(unaudited)}")
-        return lines
+        return lines + [
+            _failed(name, model["failed"]) for name, model in report["models"].items() if model.get("failed")
+        ]
 
     def save(self, folder: str | Path) -> Path:
         """Write report.json and the Parquet files beside it; each is whole or not there, report.json comes last.
@@ -290,6 +292,15 @@ def _forecast_measures(prices: pd.DataFrame, models: list[Forecasts]) -> dict[st
     return measures
 
 
+def _failed(name: str, failed: list[dict[str, Any]]) -> str:
+    """Return what to say of a model some of whose fits became NaN."""
+    bars = {failure["fold"]: failure["bars"] for failure in failed}
+    return (
+        f"{name}: {len(failed)} fit(s) became NaN, so {sum(bars.values())} bars of fold(s) "
+        f"{', '.join(map(str, bars))} have no forecast; they count for no model's forecast measures"
+    )
+
+
 def _report(prices: pd.DataFrame, models: list[Forecasts], runs: Mapping[str, Run], costs: Costs) -> dict[str, Any]:
     """Return what a report says beside its two tables."""
     first, walked = runs[models[0].name], [model.about for model in models if model.audited]
@@ -312,6 +323,7 @@ def _report(prices: pd.DataFrame, models: list[Forecasts], runs: Mapping[str, Ru
                 "recipe": model.about.get("recipe"),
                 "parameters": model.about.get("parameters"),
                 "audited": model.audited,
+                "failed": model.about.get("failed", []),
             }
             for model in models
         },

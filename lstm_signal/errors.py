@@ -26,6 +26,10 @@ class FitError(RuntimeError):
     """A network whose training failed: model, fold and member are named in the message."""
 
 
+class FitWarning(UserWarning):
+    """A walk that went on where a fit had failed, or was damaged on disk; the message says what was done."""
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return a hint: the closest known name if there is one, and the list of all.
 

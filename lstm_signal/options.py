@@ -28,6 +28,7 @@ from lstm_signal.schedule import WalkForward
 from lstm_signal.sessions import INTERVALS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+DEFAULT_STORE = "data/fits"
 _YAHOO_DEFAULTS = {"interval": "1d", "data_dir": "data", "refresh": False, "offline": False, "vintage": None}
 _NOT_FLAGS = ("cell", "features", "without")  # given in their own way below
 
@@ -97,9 +98,16 @@ recipe_options = _options(
     _fields_as_flags(Recipe, skip=_NOT_FLAGS),
     _fields_as_flags(WalkForward),
     click.option("--seed", type=int, default=DEFAULT_SEED, show_default=True, help="Keys all randomness."),
-    click.option("--jobs", type=int, help="Processes; all cores by default. The numbers do not depend on it."),
     click.option("--fill", type=click.Choice(FILLS),
                  help="When orders fill; by default where the target starts: next_open."),
+)  # fmt: skip
+walk_options = _options(
+    click.option("--jobs", type=int, help="Processes; all cores by default. The numbers do not depend on it."),
+    click.option("--store", default=DEFAULT_STORE, show_default=True, metavar="FOLDER", callback=not_empty,
+                 help="Where fits are kept: what was trained once is not trained again."),
+    click.option("--no-store", is_flag=True, help="Keep no fits, and take none."),
+    click.option("--on-error", type=click.Choice(["raise", "nan"]), default="raise", show_default=True,
+                 help="A fit that becomes NaN ends the walk, or leaves NaN in place of its fold's forecasts."),
 )  # fmt: skip
 trading_options = _options(
     click.option("--strategy", default="long_flat", show_default=True, help="A shipped strategy, or FILE.py:Class."),
@@ -150,6 +158,14 @@ def recipe_of(given: dict[str, Any], cell: str) -> Forecaster:
         fields["target"] = {fill: target for target, fill in FILL_OF_TARGET.items()}[given["fill"]]
     without = tuple(name.strip() for name in given["without"].split(",") if name.strip())
     return Forecaster(cell=cell, features=features, without=without, **fields)
+
+
+def walk_of(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what `walk.forecast` takes beside prices, recipe and schedule."""
+    if given["no_store"] and given["store"] != DEFAULT_STORE:
+        raise InputError("--store names a folder and --no-store wants none: give one of the two.")
+    store = None if given["no_store"] else given["store"]
+    return {"seed": given["seed"], "n_jobs": given["jobs"], "store": store, "on_error": given["on_error"]}
 
 
 def fields_of(cls: type, given: dict[str, Any], skip: tuple[str, ...] = ()) -> dict[str, Any]:

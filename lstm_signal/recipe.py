@@ -253,8 +253,8 @@ class Recipe:
         stop = rows - held - self.lag + 1
         if stop < 1:
             raise InputError(
-                f"{rows} training rows less {held} held back (validation={self.validation:g}) and the lag of {self.lag} "
-                "leave none to train on. Raise train, lower validation, or leave patience out."
+                f"{rows} training rows less {held} held back (validation={self.validation:g}) and the lag of "
+                f"{self.lag} leave none to train on. Raise train, lower validation, or leave patience out."
             )
         return stop, rows - held
 

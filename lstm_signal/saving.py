@@ -46,7 +46,7 @@ def read_fit(
     InputError
         If the file is cut short, damaged, foreign or of another format; if it needs a feature that is not given.
     """
-    about, tensors = _read(path)
+    about, tensors = _read(path, whole=True)
     try:
         fields = about["recipe"] | {"features": _known_features(about["recipe"], features)}
         recipe = Recipe(**fields)
@@ -65,11 +65,22 @@ def read_fit(
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError(f"{path} is damaged, its parts do not fit together: {error!r}. Save the fit again.") from error
+        raise InputError(f"{path} is damaged, its parts do not fit together: {error!r}. Fit again.") from error
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the header and the arrays of a file of ours."""
+def read_header(path: Path, whole: bool) -> dict[str, Any]:
+    """Return what the header of a fit says: recipe and provenance; checked against the arrays if `whole`.
+
+    Raises
+    ------
+    InputError
+        As `read_fit`, but for features.
+    """
+    return _read(path, whole)[0]
+
+
+def _read(path: Path, whole: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the header of a file of ours and, read whole and checked against its fingerprint, its arrays."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -77,21 +88,19 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()} if whole else {}  # noqa: SIM118
         about = json.loads(metadata["lstm_signal"])
         schema, digest = about["schema"], about["sha256"]
     except SafetensorError as error:
-        raise InputError(
-            f"{path} is cut short, damaged or no safetensors file: {error}. Save the fit again."
-        ) from error
+        raise InputError(f"{path} is cut short, damaged or no safetensors file: {error}. Fit again.") from error
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path} holds safetensors, but no fit that FittedForecaster.save wrote.") from error
     if schema != SCHEMA:
         raise InputError(
             f"{path} has format {schema!r}, this version reads {SCHEMA}. Use the one that wrote it, or fit again."
         )
-    if digest != _digest(about, tensors):
-        raise InputError(f"{path} is damaged or was edited: it does not match its fingerprint. Save the fit again.")
+    if whole and digest != _digest(about, tensors):
+        raise InputError(f"{path} is damaged or was edited: it does not match its fingerprint. Fit again.")
     return about, tensors
 
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 import pandas as pd
 
+from lstm_signal import pool
 from lstm_signal.bars import as_prices, describe_prices, refuse_fake_opens, stamps_of
-from lstm_signal.errors import FitError, InputError
+from lstm_signal.errors import FitWarning, InputError
 from lstm_signal.fits import TrainingRows
 from lstm_signal.forecaster import DEFAULT_SEED, Forecaster
 from lstm_signal.forecasts import Forecasts, assemble
 from lstm_signal.schedule import Fold, WalkForward
+from lstm_signal.store import Store
+from lstm_signal.tasks import Answer, Task, run
 from lstm_signal.windows import Array, feature_matrix, targets
 
 
 class _Plan(NamedTuple):
-    """One recipe's walk, laid out: its folds, and the rows that each may see."""
+    """One recipe's walk, laid out: its folds, and the rows that each may see, views into one array of features."""
 
     name: str
     recipe: Forecaster
@@ -29,39 +34,17 @@ class _Plan(NamedTuple):
     shown: list[Array]  # features of the bars that lead to each fold's forecasts
 
 
-class _Task(NamedTuple):
-    """One fit: all that a worker needs, and where its answer belongs."""
-
-    plan: int
-    fold: int
-    member: int
-    name: str
-    recipe: Forecaster
-    rows: TrainingRows
-    shown: Array
-    bars: int  # the last ones shown, whose forecasts count
-    seed: int
-
-
-class _Answer(NamedTuple):
-    """What one fit said: the training rows' mean target, and the forecasts of the fold's test bars."""
-
-    plan: int
-    fold: int
-    member: int
-    mean: float
-    forecasts: Array
-
-
 @overload
 def forecast(
     prices: pd.DataFrame, recipe: Forecaster, schedule: WalkForward | None = ..., *, seed: int = ...,
-    n_jobs: int | None = ..., name: str | None = ..., progress: bool = ...,
+    n_jobs: int | None = ..., name: str | None = ..., progress: bool = ..., store: str | Path | None = ...,
+    on_error: str = ...,
 ) -> Forecasts: ...  # fmt: skip
 @overload
 def forecast(
     prices: pd.DataFrame, recipe: Sequence[Forecaster], schedule: WalkForward | None = ..., *, seed: int = ...,
-    n_jobs: int | None = ..., name: Sequence[str] | None = ..., progress: bool = ...,
+    n_jobs: int | None = ..., name: Sequence[str] | None = ..., progress: bool = ..., store: str | Path | None = ...,
+    on_error: str = ...,
 ) -> list[Forecasts]: ...  # fmt: skip
 def forecast(
     prices: pd.DataFrame,
@@ -72,6 +55,8 @@ def forecast(
     n_jobs: int | None = None,
     name: str | Sequence[str] | None = None,
     progress: bool = True,
+    store: str | Path | None = None,
+    on_error: str = "raise",
 ) -> Forecasts | list[Forecasts]:
     """Walk forward: refit on each fold's training bars, forecast its test bars.
 
@@ -85,11 +70,19 @@ def forecast(
     seed : int
         Keys all randomness. The same bars, recipe and seed give the same bits.
     n_jobs : int, optional
-        Processes; all cores by default. The forecasts do not depend on it.
+        Processes; all cores by default. They are started where that saves time, and kept for the next walk. The
+        forecasts do not depend on it.
     name : str or list of str, optional
         The model's column in every table; its cell by default.
     progress : bool
-        Show fits done and time left on standard error, if that is a terminal.
+        Show fits done and time left on standard error, if that is a terminal or a notebook.
+    store : str or Path, optional
+        Folder in which each fit is kept, found by its content, and taken from by the next walk: the same walk again
+        trains nothing, one that was stopped goes on, a longer history trains its new folds alone. So does an earlier
+        start, by a multiple of `test` bars and rolling; otherwise the folds' edges move, and all is trained again.
+    on_error : {"raise", "nan"}
+        Whether a fit that becomes NaN ends the walk, or leaves NaN in place of its fold's forecasts, with a
+        FitWarning and an entry under "failed" in `Forecasts.about`.
 
     Returns
     -------
@@ -100,7 +93,11 @@ def forecast(
     InputError
         If the prices are not clean, too short for one fold, or have opens that cannot be traded at.
     FitError
-        If a fit became NaN: the model, fold and member are named.
+        If a fit became NaN (the model, fold and member are named), or a process was killed.
+    OSError
+        If a fit cannot be kept; those before it are.
+    KeyboardInterrupt
+        On Ctrl-C, with a line on how to go on.
 
     Examples
     --------
@@ -117,8 +114,16 @@ def forecast(
         raise InputError(f"schedule={schedule!r} must be a WalkForward, as in WalkForward(train=1000, test=250).")
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise InputError(f"seed={seed!r} must be a whole number.")
+    if on_error not in ("raise", "nan"):
+        raise InputError(f"on_error={on_error!r} must be 'raise' (end the walk) or 'nan' (forecast NaN in that fold).")
+    jobs = pool.check_jobs(n_jobs)
     plans = [_plan(prices, each, schedule, label) for each, label in zip(recipes, names, strict=True)]
-    answers = _run(_tasks(plans, seed), n_jobs, progress)
+    kept = None if store is None else Store(store)
+    if kept is not None:
+        kept.prepare()
+    tasks = _tasks(plans, seed, kept, on_error)
+    answers = sorted(run(tasks, jobs, progress), key=lambda answer: answer[:3])
+    _warn(answers, tasks)
     shared = {
         "prices": describe_prices(prices),
         "schedule": schedule.describe(),
@@ -165,50 +170,32 @@ def _plan(prices: pd.DataFrame, recipe: Forecaster, schedule: WalkForward, name:
     rows = [TrainingRows.cut(recipe, x, y, stamps_of(prices), fold.first, fold.last) for fold in folds]
     carried = recipe.state == "carried"  # from zero at the first bar of the first training window
     leads = [fold.first if carried else fold.test_start for fold in folds]
-    shown = [x[lead - recipe.window + 1 : fold.test_stop].copy() for lead, fold in zip(leads, folds, strict=True)]
+    shown = [x[lead - recipe.window + 1 : fold.test_stop] for lead, fold in zip(leads, folds, strict=True)]
     return _Plan(name, recipe, folds, rows, shown)
 
 
-def _tasks(plans: list[_Plan], seed: int) -> list[_Task]:
+def _tasks(plans: list[_Plan], seed: int, store: Store | None, on_error: str) -> list[Task]:
     return [
-        _Task(number, fold.number, member, plan.name, plan.recipe, rows, shown, fold.test_stop - fold.test_start, seed)
+        Task(
+            number, fold.number, member, plan.name, plan.recipe, rows, shown, fold.test_stop - fold.test_start, seed,
+            rows.key(plan.recipe, seed, member), store, on_error,
+        )
         for number, plan in enumerate(plans)
         for fold, rows, shown in zip(plan.folds, plan.rows, plan.shown, strict=True)
         for member in plan.recipe.seeds
-    ]
+    ]  # fmt: skip
 
 
-def _work(task: _Task) -> _Answer:
-    """Fit one member of one fold and let it forecast the fold's test bars."""
-    try:
-        member = task.rows.fit(task.recipe, task.seed, task.member)
-    except FitError as error:
-        stamp = pd.Timestamp(task.rows.stamp)
-        raise FitError(
-            f"{task.name}, fold {task.fold} (first test bar {stamp}), member {task.member}: {error}"
-        ) from error
-    return _Answer(task.plan, task.fold, task.member, member.scaler.y_mean, member.forecast(task.shown)[-task.bars :])
+def _warn(answers: list[Answer], tasks: list[Task]) -> None:
+    """Say what was damaged, and which fits failed where the walk was to go on."""
+    damages = [answer.damage for answer in answers if answer.damage]
+    failures = [answer.failure for answer in answers if answer.failure]
+    for told, what in ((damages, "kept fits were damaged, and made again"), (failures, "fits failed, and left NaN")):
+        if told:
+            warnings.warn(f"{len(told)} of {len(tasks)} {what}: {told[0]}", FitWarning, stacklevel=3)
 
 
-def _run(tasks: list[_Task], n_jobs: int | None, progress: bool) -> list[_Answer]:
-    """Return every task's answer, in the tasks' order, whichever process finishes first."""
-    from joblib import Parallel, cpu_count, delayed
-    from tqdm import tqdm
-
-    if n_jobs is not None and (not isinstance(n_jobs, int) or isinstance(n_jobs, bool) or n_jobs < 1):
-        raise InputError(f"n_jobs={n_jobs!r} must be a whole number of processes, 1 or more, or None for all cores.")
-    trained = sum(task.recipe.cell != "linear" for task in tasks)
-    processes = min(n_jobs or cpu_count(), max(1, trained))  # the linear model is done before a process has started
-    if processes == 1:
-        done = map(_work, tasks)
-    else:
-        pool = Parallel(n_jobs=processes, return_as="generator_unordered", batch_size=1)
-        done = pool(delayed(_work)(task) for task in tasks)
-    bar = tqdm(done, total=len(tasks), unit="fit", disable=None if progress else True)
-    return sorted(bar, key=lambda answer: answer[:3])
-
-
-def _collect(plan: _Plan, prices: pd.DataFrame, answers: list[_Answer], shared: dict[str, Any]) -> Forecasts:
+def _collect(plan: _Plan, prices: pd.DataFrame, answers: list[Answer], shared: dict[str, Any]) -> Forecasts:
     """Put the answers of one recipe's fits in time order and make its Forecasts."""
     members = [
         np.concatenate([answer.forecasts for answer in answers if answer.member == member])
@@ -216,13 +203,17 @@ def _collect(plan: _Plan, prices: pd.DataFrame, answers: list[_Answer], shared: 
     ]
     parts = []
     for fold, rows in zip(plan.folds, plan.rows, strict=True):
-        mean = next(answer.mean for answer in answers if answer.fold == fold.number)
         part = pd.DataFrame(index=prices.index[fold.test_start : fold.test_stop])
-        key = rows.key(plan.recipe, shared["seed"])[:12]
-        parts.append(part.assign(mean=mean, fold=fold.number, data_through=prices.index[fold.test_start], fit=key))
+        key, through = rows.key(plan.recipe, shared["seed"])[:12], prices.index[fold.test_start]
+        parts.append(part.assign(mean=rows.y.mean(), fold=fold.number, data_through=through, fit=key))
+    failed = [
+        {"fold": answer.fold, "first_bar": prices.index[plan.folds[answer.fold].test_start].isoformat(),
+         "bars": len(answer.forecasts), "member": answer.member, "reason": answer.failure}
+        for answer in answers if answer.failure
+    ]  # fmt: skip
     about = shared | {
         "name": plan.name, "recipe": plan.recipe.describe(), "parameters": plan.recipe.parameters,
-        "target": plan.recipe.resolved_target, "horizon": plan.recipe.horizon, "audited": True,
+        "target": plan.recipe.resolved_target, "horizon": plan.recipe.horizon, "audited": True, "failed": failed,
     }  # fmt: skip
     return assemble(plan.name, prices, pd.concat(parts), members, about, plan.recipe)
 

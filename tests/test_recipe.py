@@ -24,7 +24,8 @@ def test_the_defaults_are_those_of_the_design():
         "cell": "lstm", "without": [], "coupled": False, "readout": "linear", "state": "window",
         "window": 20, "horizon": 1, "features": ["return"], "target": "open", "hidden": 32,
         "layers": 1, "dropout": 0, "epochs": 20, "batch": 64, "learning_rate": 1e-3, "weight_decay": 0,
-        "patience": None, "validation": 0.2, "loss": "mse", "forget_bias": 1, "recurrent_start": "torch", "members": 5, "coverage": 0.9,
+        "patience": None, "validation": 0.2, "loss": "mse",
+        "forget_bias": 1, "recurrent_start": "torch", "members": 5, "coverage": 0.9,
     }  # fmt: skip
     assert Recipe().target is None
 

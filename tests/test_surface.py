@@ -21,10 +21,11 @@ PROMISED = {
 FLOW = [
     "errors", "files", "measures", "plots", "tables", "bars", "checks", "prices", "sessions", "yahoo",
     "vintages", "updating", "history", "windows", "cells", "networks", "training", "linear",
-    "recipe", "fits", "streaming", "saving", "forecaster", "intervals", "forecasts", "schedule", "walk", "baselines",
+    "recipe", "fits", "streaming", "saving", "forecaster", "intervals", "forecasts", "schedule",
+    "store", "pool", "tasks", "walk", "baselines",
     "bt.indicators",
     "bt.broker", "bt.strategy", "bt.analyzers", "loading", "costs", "runs", "comparison", "road", "cli", "options",
-    "commands",
+    "commands", "housekeeping",
 ]  # fmt: skip
 FREE = {"errors": set(), "plots": set(), "files": {"errors"}, "measures": set(), "tables": {"measures"}}
 TORCH, BACKTRADER = {"networks", "training"}, {"bt.indicators", "bt.broker", "bt.strategy", "bt.analyzers", "runs"}
