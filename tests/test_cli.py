@@ -195,6 +195,11 @@ WRONG_OPTIONS = [
     ("compare", ["--learning-rate", "nan"], ["learning_rate=nan"]),
     ("compare", ["--coverage", "1.5"], ["coverage=1.5"]),
     ("compare", ["--jobs", "0"], ["n_jobs=0"]),
+    ("compare", ["--patience", "0"], ["patience=0"]),
+    ("compare", ["--patience", "1", "--validation", "0.999", "--train", "150"], ["leave none to train on"]),
+    ("forecast", ["--store", "data", "--no-store"], ["give one of the two"]),
+    ("backtest", ["--store", ""], ["--store is empty"]),
+    ("backtest", ["--on-error", "skip"], ["'raise', 'nan'"]),
     ("compare", ["--strategy", "long_flt"], ['Did you mean "long_flat"?', "buy_and_hold"]),
     ("compare", ["--strategy", "gone.py"], ["no such strategy file: gone.py"]),
     ("compare", ["--strategy", "gone.py:Mine"], ["no such strategy file: gone.py"]),
@@ -260,7 +265,7 @@ def test_saved_forecasts_of_other_prices_are_refused(lstm_signal, bars, empty, t
     answer = lstm_signal("backtest", "--csv", tmp_path / "other.csv", "--forecasts", tmp_path / "f.parquet")
     refused(answer, "other prices", str(other.index[300]))
     refused(lstm_signal("backtest", "--csv", bars, "--forecasts", bars), "was not saved by lstm_signal")
-    assert list(empty.iterdir()) == []
+    assert [path.name for path in empty.iterdir()] == ["data"]  # the fits of the walk
 
 
 def test_ctrl_c_stops_with_one_line_and_writes_nothing(lstm_signal, bars, empty, monkeypatch):
@@ -294,8 +299,9 @@ def test_help_lists_the_verbs_and_each_has_its_own():
         own = runner.invoke(cli.cli, [verb, "--help"])
         assert own.exit_code == 0
         assert told.split(".")[0].split(",")[0] in " ".join(own.output.split())
-        flags = {"--csv", "--sample", "--json", "--start", "--offline"} | ({"--seed"} if verb in MODELS else set())
-        assert flags <= set(own.output.replace(",", " ").split())
+        flags = {"--json"} | (set() if verb == "store" else {"--csv", "--sample", "--start", "--offline"})
+        walked = {"--seed", "--jobs", "--store", "--no-store", "--on-error"}
+        assert flags | (walked if verb in MODELS else set()) <= set(own.output.replace(",", " ").split())
 
 
 def test_without_arguments_the_help_is_readable(lstm_signal):
@@ -385,6 +391,7 @@ def test_every_flag_reaches_its_setting(asked):
         "window": 11, "horizon": 3, "target": "close", "hidden": 5, "layers": 2, "dropout": 0.25, "epochs": 2,
         "batch": 8, "learning_rate": 0.002, "weight_decay": 0.1, "loss": "huber", "forget_bias": 0.5,
         "recurrent_start": "orthogonal", "members": 3, "coverage": 0.8, "readout": "state", "state": "carried",
+        "patience": 4, "validation": 0.3,
     }  # fmt: skip
     others = {"cell", "features", "without", "coupled"}
     assert set(changed) == {field.name for field in dataclasses.fields(Recipe)} - others
@@ -393,7 +400,10 @@ def test_every_flag_reaches_its_setting(asked):
                 "--anchored", "--seed", "3", "--jobs", "2")  # fmt: skip
     assert got["recipe"] == ls.Forecaster(cell="rnn", features=("return", "gap"), **changed)
     assert got["schedule"] == ls.WalkForward(train=99, test=9, anchored=True)
-    assert (got["seed"], got["n_jobs"]) == (3, 2)
+    assert (got["seed"], got["n_jobs"], got["store"], got["on_error"]) == (3, 2, "data/fits", "raise")
+    got = asked("backtest", "--no-store", "--on-error", "nan")
+    assert (got["store"], got["on_error"]) == (None, "nan")
+    assert asked("compare", "--store", "else/where")["store"] == "else/where"
     assert asked("forecast", "--without", "output, input")["recipe"].without == ("output", "input")
     assert asked("compare", "--coupled")["recipe"][:2] == [ls.Forecaster(coupled=True), ls.Forecaster(cell="rnn")]
 
@@ -516,7 +526,9 @@ def test_what_is_undefined_is_null_with_a_reason(compared):
 def test_compare_writes_the_report_and_four_tables(compared):
     folder = compared[0] / "reports" / "nasdaq"
     written = sorted(str(path.relative_to(compared[0])) for path in compared[0].rglob("*") if path.is_file())
-    assert written == [
+    fits = [path for path in written if path.startswith("data/fits/") and path.endswith(".safetensors")]
+    assert len(fits) == 3 * 2 * 3  # models, members, folds
+    assert [path for path in written if path not in fits] == [
         f"reports/nasdaq/{name}"
         for name in ("fills.parquet", "forecasts.parquet", "positions.parquet", "report.json", "returns.parquet")
     ]
@@ -577,7 +589,7 @@ def test_forecast_then_backtest_trades_as_a_backtest_that_walks_first(lstm_signa
     assert of_file["about"]["costs"]["commission"] == 0.001
     jsonschema.validate(of_file["trading"], TRADING)
     assert of_file["trading"]["trades"]["value"] > 0
-    assert [path.name for path in empty.iterdir()] == [f"f{suffix}"]  # a backtest writes nothing
+    assert {path.name for path in empty.iterdir()} == {f"f{suffix}", "data"}  # a backtest writes nothing but fits
 
 
 def test_forecast_has_a_place_of_its_own_and_says_it(lstm_signal, bars, empty):
