@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint notebooks clean
+.PHONY: demo test lint notebooks bench clean
 
 demo: $(READY)
 	$(BIN)/lstm-signal compare --sample
@@ -20,6 +20,10 @@ lint: $(READY)
 notebooks: $(READY)
 	$(BIN)/jupytext --quiet --to ipynb notebooks/*.py
 	$(BIN)/jupyter-execute --inplace notebooks/*.ipynb
+
+# Measures again and keeps the tables; a quiet machine and twenty minutes.
+bench: $(READY)
+	for name in walk kills; do $(BIN)/python -m benchmarks.$$name > benchmarks/$$name.md || exit 1; done
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'

@@ -5,7 +5,7 @@ then SIGKILL hits the parent or one of the processes that train; then the same w
 done. Every fit that was there before a kill must be there after it, whole, and the forecasts at the end must be the
 bits of a walk that nobody killed.
 
-python benchmarks/kills.py [KILLS]
+python -m benchmarks.kills [KILLS]
 """
 
 import contextlib
@@ -99,6 +99,7 @@ def main(kills: int) -> None:
         total = len(kept(store))
         half_written = len(list(store.glob("??/.*.tmp")))
     same = end.frame.equals(alone.frame) and end.members.equals(alone.members)
+    print("# A walk that is killed\n\nThe text before the code in kills.py says how.\n")
     print(f"A walk of {total} fits over {bars} bars, killed {kills} times by SIGKILL.\n")
     print("| hit | kills | fits kept when hit | of these lost or damaged |\n|---|---:|---:|---:|")
     for whom in ("parent", "trainer"):

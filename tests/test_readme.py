@@ -14,7 +14,7 @@ import pytest
 from lstm_signal.cli import main
 from tests.yahoo_server import Symbol, days
 
-TINY = shlex.split("--train 60 --test 30 --window 5 --hidden 4 --epochs 1 --members 2 --jobs 1")
+TINY = shlex.split("--train 60 --test 30 --window 5 --hidden 4 --epochs 1 --members 2")
 README = Path(__file__).parent.parent / "README.md"
 NUMBER = re.compile(r"-?\d[\d,]*\.?\d*")
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -53,7 +53,7 @@ def run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     """Run a command line as the README has it, but for the size of what is trained."""
     program, *arguments = shlex.split(line, comments=True)
     assert program == "lstm-signal"
-    tiny = [] if "--forecasts" in arguments or arguments[0] == "fetch" else TINY
+    tiny = [] if "--forecasts" in arguments or arguments[0] in ("fetch", "store") else TINY
     monkeypatch.setattr(sys, "argv", [program, *arguments, *tiny])
     with pytest.raises(SystemExit) as stopped:
         main()

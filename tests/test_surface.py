@@ -14,8 +14,8 @@ PACKAGE = Path(ls.__file__).parent
 PROMISED = {
     "Comparison", "Costs", "FetchError", "FitError", "FitWarning", "FittedForecaster", "ForecastStrategy", "Forecaster",
     "Forecasts", "InputError", "LADDER", "LookAheadError", "PriceWarning", "Run", "WalkForward", "backtest", "compare",
-    "doubts", "feature", "forecast", "load_forecaster", "load_prices", "load_strategy", "read_comparison", "read_forecasts",
-    "read_prices", "sample_prices", "total_return",
+    "doubts", "feature", "forecast", "load_forecaster", "load_prices", "load_strategy", "read_comparison",
+    "read_forecasts", "read_prices", "sample_prices", "total_return",
 }  # fmt: skip
 # Each may import from those before it alone.
 FLOW = [
