@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ import pandas as pd
 from lstm_signal.bars import as_prices, refuse_fake_opens, stamps_of, total_return
 from lstm_signal.bt.analyzers import Recorder
 from lstm_signal.bt.broker import YEAR, Broker, CommissionInfo
+from lstm_signal.bt.feed import PricesData
 from lstm_signal.bt.strategy import FILLS, ForecastStrategy
 from lstm_signal.costs import Costs, cash_rates, positive
 from lstm_signal.errors import InputError, LookAheadError, did_you_mean
@@ -42,7 +43,8 @@ class Run:
         At each close: `size` [shares], `close`, `value`, `exposure` [value / equity], `cash`, and `borrow` and
         `interest` paid and earned since the start. Shares and prices are those of `total_return(prices)`.
     orders : DataFrame
-        Every order sent: `sent`, `size`, `wanted` exposure, `forecast` and `strength` it was sent for, `status`.
+        Every order sent: `sent`, `size`, `wanted` exposure, the `forecast`, `strength` and `threshold` it was sent
+        for, the `fit` behind them and the last bar that it has seen (`data_through`), `status`.
     fills : DataFrame
         Every fill: `date` of the bar whose price it has, `sent`, `size`, `price`, `commission`, `slippage`.
     trades : DataFrame
@@ -94,7 +96,7 @@ class Run:
 
 def backtest(
     prices: pd.DataFrame,
-    forecasts: Forecasts,
+    forecasts: Forecasts | Sequence[Forecasts],
     strategy: str | type[ForecastStrategy] = "long_flat",
     *,
     costs: Costs | None = None,
@@ -110,7 +112,8 @@ def backtest(
     ----------
     prices : DataFrame, shape (bars, 6)
         The bars that the forecasts were made on.
-    forecasts : Forecasts
+    forecasts : Forecasts, or tuple of Forecasts
+        One model's, or several of one target and horizon, for a strategy that weighs them (`agreement`).
     strategy : str or class
         A shipped strategy's name, ``"file.py:Class"``, or a ForecastStrategy.
     costs : Costs, optional
@@ -147,20 +150,21 @@ def backtest(
     True
     """
     prices = as_prices(prices)
-    if not isinstance(forecasts, Forecasts):
-        raise InputError(f"backtest takes Forecasts, not {type(forecasts).__name__}: see Forecasts.from_frame.")
+    models = _models(forecasts)
     if not isinstance(costs, Costs | None):
         raise InputError(f"costs={costs!r} must be Costs, as in costs=Costs(commission=0.0002).")
-    check_same_prices(forecasts, prices)
+    for model in models:
+        check_same_prices(model, prices)
     cls = load_strategy(strategy) if isinstance(strategy, str) else strategy
-    fill = _fill(fill, forecasts, prices)
+    fill = _fill(fill, models[0], prices)
     check_parameters(cls, parameters)
     costs = costs or Costs()
     positive("cash", cash)
     rate = cash_rates(cash_rate, stamps_of(prices))
-    rate[: forecasts.frame.index[0]] = 0.0  # the run, and its interest, start at the first forecast
+    start = max(model.frame.index[0] for model in models)
+    rate[:start] = 0.0  # the run, and its interest, start at the first forecast
     chained = total_return(prices)
-    traded = _run_cerebro(chained, cls, {"forecasts": forecasts, "fill": fill} | parameters, costs, cash, rate)
+    traded = _run_cerebro(chained, cls, {"forecasts": tuple(models), "fill": fill} | parameters, costs, cash, rate)
     a_year = _calendar(prices) if periods_per_year is None else positive("periods_per_year", periods_per_year)
     about = {
         "fill": fill,
@@ -168,9 +172,21 @@ def backtest(
         "cash": cash,
         "parameters": parameters,
         "periods_per_year": a_year,
-        "audited": forecasts.audited,
+        "audited": all(model.audited for model in models),
     }
-    return _collect(forecasts, cls.__name__, chained, traded, rate, about)
+    name = " & ".join(model.name for model in models)
+    return _collect(name, start, cls.__name__, chained, traded, rate, about)
+
+
+def _models(forecasts: object) -> list[Forecasts]:
+    """Return the models to trade on, of one target and horizon."""
+    models: list[Any] = list(forecasts) if isinstance(forecasts, tuple | list) else [forecasts]
+    for model in models:
+        if not isinstance(model, Forecasts):
+            raise InputError(f"backtest takes Forecasts, not {type(model).__name__}: see Forecasts.from_frame.")
+    if len({(model.target, model.horizon) for model in models}) != 1:
+        raise InputError("backtest takes one model's Forecasts, or several of one target and horizon: none, or mixed.")
+    return models
 
 
 def _calendar(prices: pd.DataFrame) -> float:
@@ -224,7 +240,7 @@ def _run_cerebro(
     # slip_out: backtrader clips the slipped price at the bar's high and low otherwise.
     cerebro.broker.set_slippage_perc(costs.slippage, slip_open=True, slip_match=True, slip_out=True)
     cerebro.broker.addcommissioninfo(CommissionInfo(commission=costs.commission, borrow=costs.borrow))
-    cerebro.adddata(bt.feeds.PandasData(dataname=chained))
+    cerebro.adddata(PricesData(dataname=chained))
     cerebro.addstrategy(cls, **parameters)
     cerebro.addanalyzer(Recorder, _name="recorder")
     try:
@@ -240,7 +256,8 @@ def _run_cerebro(
 
 
 def _collect(
-    forecasts: Forecasts,
+    name: str,
+    start: pd.Timestamp,
     strategy: str,
     chained: pd.DataFrame,
     traded: Any,
@@ -250,13 +267,14 @@ def _collect(
     """Arrange what the recorder kept into the tables of a Run."""
     recorder = traded.analyzers.recorder
     bars = pd.DataFrame(recorder.bars).drop(columns="date").set_axis(chained.index)
-    bars = bars[forecasts.frame.index[0] :]
-    equity = bars["equity"].rename(forecasts.name)
+    bars = bars[start:]
+    equity = bars["equity"].rename(name)
     positions = bars.assign(value=bars["size"] * bars["close"])
     positions["exposure"] = positions["value"] / equity
     returns = equity.pct_change().iloc[1:]
     fills = _fills(recorder.fills, chained, about["fill"])
-    orders = pd.DataFrame(traded.log, columns=["ref", "sent", "size", "wanted", "forecast", "strength"])
+    why = ["forecast", "strength", "threshold", "fit", "data_through"]
+    orders = pd.DataFrame(traded.log, columns=["ref", "sent", "size", "wanted", *why])
     # backtrader tells the fate of an order at the bar after it was sent: the last bar's has none.
     orders["status"] = [recorder.status.get(ref, "Submitted") for ref in orders["ref"]]
     rejected = int((orders["status"] == "Margin").sum())
@@ -276,7 +294,7 @@ def _collect(
     )  # fmt: skip
     columns = ["size", "close", "value", "exposure", "cash", "borrow", "interest"]
     return Run(
-        forecasts.name,
+        name,
         strategy,
         equity,
         returns,

@@ -13,7 +13,7 @@ import pandas as pd
 from lstm_signal.bars import COLUMNS
 from lstm_signal.cells import CarriedStepper, Stepper, step_with_rates
 from lstm_signal.errors import InputError
-from lstm_signal.fits import Member, one_blas_thread
+from lstm_signal.fits import Member, mean_and_spread, one_blas_thread
 from lstm_signal.recipe import Recipe
 from lstm_signal.windows import FEATURE_COLUMNS, Array, built_in, own_column
 
@@ -58,6 +58,11 @@ class Stream:
         InputError
             If a price is missing or no positive number. The bar is not taken: give it again, corrected.
         """
+        said = self.members_at(bar)
+        return float(mean_and_spread([np.array([each]) for each in said])[0][0])
+
+    def members_at(self, bar: Mapping[str, float] | pd.Series | Any) -> list[float]:
+        """Take the next bar; return what each member says at its close, NaN while the first window fills."""
         values = {name: _number(bar, name) for name in FEATURE_COLUMNS}
         first = self.recipe.warm_up - self.recipe.window + 1
         pair = {name: np.array([before[1], values[name]]) for name, before in self.pair.items()}
@@ -68,12 +73,11 @@ class Stream:
         x = np.array([_feature(item, pair, shown) for item in self.recipe.features] if full else [])
         self.pair, self.shown, self.bars = pair, shown, self.bars + 1  # all is well: the bar is taken
         if not full:
-            return math.nan
+            return [math.nan] * len(self.steps)
         scaled = self.scaler.scale(x)
         with one_blas_thread():
             answers = [self.scaler.y_mean + self.scaler.y_scale * step(scaled) for step in self.steps]
-        # Added in the order of `mean_and_spread`, whose bits these are.
-        return sum(answers[1:], start=answers[0]) / len(answers) if self.bars > self.recipe.warm_up else math.nan
+        return answers if self.bars > self.recipe.warm_up else [math.nan] * len(self.steps)
 
 
 def _feature(item: Any, pair: Mapping[str, Array], shown: deque[tuple[Any, list[float]]]) -> float:

@@ -34,8 +34,8 @@ def folder(year: pd.DataFrame, forecasts: ls.Forecasts, tmp_path_factory: pytest
     return place
 
 
-def test_there_are_five() -> None:
-    names = ["buy_and_hold", "long_flat", "long_short", "sized_by_forecast", "volatility_target"]
+def test_there_are_six() -> None:
+    names = ["agreement", "buy_and_hold", "long_flat", "long_short", "sized_by_forecast", "volatility_target"]
     assert [file.stem for file in FILES] == names
 
 

@@ -23,12 +23,14 @@ FLOW = [
     "vintages", "updating", "history", "windows", "cells", "networks", "training", "linear",
     "recipe", "fits", "streaming", "saving", "forecaster", "intervals", "forecasts", "schedule",
     "store", "pool", "tasks", "walk", "baselines",
-    "bt.indicators",
-    "bt.broker", "bt.strategy", "bt.analyzers", "loading", "costs", "runs", "comparison", "road", "cli", "options",
-    "commands", "housekeeping",
+    "bt.indicators", "bt.feed", "bt.live", "bt.broker", "bt.strategy", "bt.analyzers", "loading", "costs", "runs",
+    "comparison", "road", "cli", "options", "commands", "housekeeping",
 ]  # fmt: skip
 FREE = {"errors": set(), "plots": set(), "files": {"errors"}, "measures": set(), "tables": {"measures"}}
-TORCH, BACKTRADER = {"networks", "training"}, {"bt.indicators", "bt.broker", "bt.strategy", "bt.analyzers", "runs"}
+TORCH, BACKTRADER = (
+    {"networks", "training"},
+    {"bt.indicators", "bt.feed", "bt.live", "bt.broker", "bt.strategy", "bt.analyzers", "runs"},
+)
 
 
 def modules() -> dict[str, Path]:

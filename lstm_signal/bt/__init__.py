@@ -1,1 +1,50 @@
-"""The plug: forecasts as backtrader indicators, strategies, broker and analyzers, in backtrader's own words."""
+"""What plugs into backtrader, in backtrader's own words; names load when first used.
+
+- `ForecastData`, `PricesData`: price feeds, with and without a model's forecasts as lines; `NoRepeats` for live ones.
+- `Forecast`, `Rates`: indicators that look up what was said; `ForecastSignal` for `cerebro.add_signal`.
+- `Streaming`, `StreamingForecast`: the walk, live.
+- `ForecastStrategy`: the base of every strategy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lstm_signal.bt.feed import ForecastData, NoRepeats, PricesData
+    from lstm_signal.bt.indicators import Forecast, ForecastSignal, Rates
+    from lstm_signal.bt.live import Streaming, StreamingForecast
+    from lstm_signal.bt.strategy import ForecastStrategy
+
+_HOME = {
+    "Forecast": "indicators",
+    "ForecastData": "feed",
+    "ForecastSignal": "indicators",
+    "ForecastStrategy": "strategy",
+    "NoRepeats": "feed",
+    "PricesData": "feed",
+    "Rates": "indicators",
+    "Streaming": "live",
+    "StreamingForecast": "live",
+}
+
+__all__ = [
+    "Forecast",
+    "ForecastData",
+    "ForecastSignal",
+    "ForecastStrategy",
+    "NoRepeats",
+    "PricesData",
+    "Rates",
+    "Streaming",
+    "StreamingForecast",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'lstm_signal.bt' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"lstm_signal.bt.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -14,6 +14,7 @@ from lstm_signal.bars import stamps_of
 from lstm_signal.errors import InputError, LookAheadError
 from lstm_signal.forecasts import Forecasts, read_forecasts
 
+FORECAST_LINES = ("forecast", "lower", "upper", "spread", "strength")
 _DAY_MS = 86_400_000
 _EPOCH = 719_163  # date.toordinal() of 1970-01-01: backtrader counts days as date.toordinal() does
 
@@ -89,13 +90,50 @@ class Forecast(_ByDate):
         If daily forecasts are put beside intraday bars: a day's forecast is made at its close.
     """
 
-    lines: Any = ("forecast", "lower", "upper", "spread", "strength")
+    lines: Any = FORECAST_LINES
     params = (("forecasts", None),)
     plotinfo = {"plot": False}
 
     def __init__(self, *_: Any, **__: Any) -> None:  # backtrader has taken feed and parameters out by now
-        forecasts = resolve(self.p.forecasts, type(self).__name__)
-        self._hold(forecasts.name, forecasts.frame)
+        self.forecasts = resolve(self.p.forecasts, type(self).__name__)
+        self._hold(self.forecasts.name, self.forecasts.frame)
+
+    def check(self) -> None:
+        """Raise LookAheadError if a fit has seen a bar after one that it spoke at."""
+        frame = self.forecasts.frame
+        ahead = frame.index[(frame["data_through"] > frame.index).to_numpy()]
+        if len(ahead):
+            raise LookAheadError(
+                f"forecasts {self.name!r}: the fit behind bar {ahead[0]} has seen a later bar, "
+                f"{frame['data_through'][ahead[0]]}. Stamp each forecast with the bar it was made at."
+            )
+
+    def origin(self) -> dict[str, Any]:
+        """Return the fit behind the current bar's forecast, and the last bar it has seen; nothing without one."""
+        row = self._rows(np.array([self.data.datetime[0]]))[0]
+        if row < 0:
+            return {"fit": "", "data_through": pd.NaT}
+        said = self.forecasts.frame.iloc[row]
+        return {"fit": said["fit"], "data_through": said["data_through"]}
+
+
+class ForecastSignal(bt.Indicator):
+    """A signal for backtrader's own way: ``cerebro.add_signal(bt.SIGNAL_LONGSHORT, ForecastSignal, forecasts=f)``.
+
+    Line: `signal`, 1 while the strength is above `threshold`, -1 while it is below its negative, else 0; 0, and so
+    flat, where there is no strength. Add a sizer: backtrader's default stake is one share.
+
+    Parameters `forecasts` (Forecasts, or the path of saved ones; those of a `ForecastData` by default), `threshold`.
+    """
+
+    lines: Any = ("signal",)
+    params = (("forecasts", None), ("threshold", 0.5))
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        given = getattr(self.data, "forecasts", None) if self.p.forecasts is None else self.p.forecasts
+        said = Forecast(self.data, forecasts=resolve(given, type(self).__name__))
+        said.check()
+        self.lines.signal = (said.strength > self.p.threshold) - (said.strength < -self.p.threshold)
 
 
 class Rates(_ByDate):

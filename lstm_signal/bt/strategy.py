@@ -10,8 +10,8 @@ from typing import Any
 import backtrader as bt
 
 from lstm_signal.bt.indicators import Forecast, resolve
-from lstm_signal.errors import InputError, LookAheadError, did_you_mean
-from lstm_signal.forecasts import Forecasts
+from lstm_signal.bt.live import Streaming, StreamingForecast
+from lstm_signal.errors import InputError, did_you_mean
 
 FILLS = ("next_open", "next_close", "close")
 
@@ -21,12 +21,21 @@ class _WithForecasts(type(bt.Strategy)):  # type: ignore[misc]
 
     def dopreinit(cls, _obj: Any, *args: Any, **kwargs: Any) -> Any:
         _obj, args, kwargs = super().dopreinit(_obj, *args, **kwargs)
-        _obj.forecasts = resolve(_obj.p.forecasts, cls.__name__)
-        _obj.lines_of_forecast = Forecast(_obj.data, forecasts=_obj.forecasts)
-        _obj.forecast = _obj.lines_of_forecast.lines.forecast
-        _obj.strength = _obj.lines_of_forecast.lines.strength
-        _obj.wanted, _obj.pending, _obj.seen, _obj.log = 0.0, None, False, []
+        given = _obj.p.forecasts
+        if given is None:  # a ForecastData brings its own
+            given = getattr(_obj.data, "forecasts", None)
+        several = given if isinstance(given, tuple | list) and given else (given,)
+        _obj.models = [_lines(_obj.data, item, cls.__name__) for item in several]
+        _obj.forecast, _obj.strength = _obj.models[0].lines.forecast, _obj.models[0].lines.strength
+        _obj.wanted, _obj.pending, _obj.seen, _obj.bars, _obj.log = 0.0, None, False, 0, []
         return _obj, args, kwargs
+
+
+def _lines(data: Any, given: object, user: str) -> Forecast | StreamingForecast:
+    """Return the lines of one model beside a feed: looked up, or made as the bars come."""
+    if isinstance(given, Streaming):
+        return StreamingForecast(data, walk=given)
+    return Forecast(data, forecasts=resolve(given, user))
 
 
 class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
@@ -36,8 +45,10 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
 
     Parameters
     ----------
-    forecasts : Forecasts or str
-        The forecasts, or the path of saved ones.
+    forecasts : Forecasts, str or Streaming, or tuple of them
+        The forecasts, or the path of saved ones; those of the feed where it is a `ForecastData`. Several models stand
+        in `models`, in their order; a bar counts as forecast where all of them spoke. `Streaming` fits and
+        forecasts as the bars come.
     fill : {"next_open", "next_close", "close"}
         When an order sent at the close of bar t is filled: at the open or close of bar t + 1, or at close t
         itself, the close that the forecast was computed from (a sensitivity, not a way to trade).
@@ -45,15 +56,20 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
         Share of equity held at signal 1; backtrader rejects orders near 1 as Margin after a gap up.
     drift : float
         An order also goes out when the actual share of equity is further than this from the wanted one.
+    whole_shares : bool
+        Hold whole shares alone, never more than wanted.
 
     Attributes
     ----------
     forecast, strength : lines
-        What the model said at each bar; `self.strength[0]` is the current one.
+        What the model said at each bar, the first one of several; `self.strength[0]` is the current one.
+    models : list of Forecast
+        The indicators of all models, as in ``self.models[1].strength[0]``.
     wanted : float
         The current signal.
     log : list of dict
-        Why each order was sent: order ref, stamp, size, wanted exposure, forecast, strength.
+        Why each order was sent: the order's ref, stamp, size, wanted exposure; forecast, strength, the strategy's
+        threshold if it has one, the fit behind the forecast and the last bar it has seen.
 
     Raises
     ------
@@ -68,15 +84,18 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
     ...         return 1.0 if self.strength[0] > self.p.threshold else 0.0
     """
 
-    params: Any = (("forecasts", None), ("fill", "next_open"), ("exposure", 0.95), ("drift", 0.10))
+    params: Any = (
+        ("forecasts", None), ("fill", "next_open"), ("exposure", 0.95), ("drift", 0.10), ("whole_shares", False),
+    )  # fmt: skip
 
     # Made by the metaclass for each strategy.
-    forecasts: Forecasts
+    models: list[Forecast | StreamingForecast]
     forecast: Any
     strength: Any
     wanted: float
     pending: Any
     seen: bool
+    bars: int
     log: list[dict[str, Any]]
 
     def signal(self) -> float:
@@ -85,13 +104,8 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
 
     def start(self) -> None:
         """Refuse what would look ahead, and a broker that fills elsewhere than `fill` says."""
-        frame = self.forecasts.frame
-        ahead = frame.index[(frame["data_through"] > frame.index).to_numpy()]
-        if len(ahead):
-            raise LookAheadError(
-                f"forecasts {self.forecasts.name!r}: the fit behind bar {ahead[0]} has seen a later bar, "
-                f"{frame['data_through'][ahead[0]]}. Stamp each forecast with the bar it was made at."
-            )
+        for model in self.models:
+            model.check()
         if not 0 < self.p.exposure <= 1 or not self.p.drift >= 0:
             raise InputError(
                 f"exposure={self.p.exposure!r} must lie above 0 and at most at 1 (.95 is safe from Margin), "
@@ -108,25 +122,31 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
 
     def next(self) -> None:
         """Send an order when the wanted exposure changes, and when the actual one has drifted from it."""
+        if len(self.data) == self.bars:
+            return  # another feed's bar: this one has nothing new
+        self.bars = len(self.data)
         if self.pending is not None and self.pending.alive():
             return  # one order at a time: the next bar asks again
-        there = math.isfinite(self.forecast[0])
+        there = all(math.isfinite(model.forecast[0]) for model in self.models)
         self.seen = self.seen or there
         wanted = self._checked(self.signal()) if there else 0.0
         changed, self.wanted = wanted != self.wanted, wanted
         value, price = self.broker.getvalue(), self.data.close[0]
         actual = self.position.size * price / value if value > 0 else 0.0
         if value > 0 and (changed or abs(actual - wanted * self.p.exposure) > self.p.drift):
-            self._order(wanted * self.p.exposure * value / price - self.position.size)
+            target = wanted * self.p.exposure * value / price
+            self._order((math.trunc(target) if self.p.whole_shares else target) - self.position.size)
 
     def stop(self) -> None:
         """Say so if no bar of the feed had a forecast: nothing was traded on, whatever the equity looks like."""
         if not self.seen:
             warnings.warn(
-                f"{type(self).__name__}: no bar of the feed has a forecast of {self.forecasts.name!r}, so nothing "
-                "was traded.",
+                f"{type(self).__name__}: no bar of the feed has a forecast of {self._names()}, so nothing was traded.",
                 stacklevel=2,
             )
+
+    def _names(self) -> str:
+        return " and ".join(repr(model.name) for model in self.models)
 
     def _checked(self, signal: object) -> float:
         if not isinstance(signal, Real):
@@ -150,7 +170,8 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
         exectype = bt.Order.Close if self.p.fill == "next_close" else bt.Order.Market
         send = self.buy if size > 0 else self.sell
         self.pending = send(size=abs(size), exectype=exectype)
-        self.log.append(
-            {"ref": self.pending.ref, "sent": self.data.datetime.datetime(0), "size": size, "wanted": self.wanted,
-             "forecast": self.forecast[0], "strength": self.strength[0]}
-        )  # fmt: skip
+        self.log.append({
+            "ref": self.pending.ref, "sent": self.data.datetime.datetime(0), "size": size, "wanted": self.wanted,
+            "forecast": self.forecast[0], "strength": self.strength[0],
+            "threshold": getattr(self.p, "threshold", math.nan), **self.models[0].origin(),
+        })  # fmt: skip
