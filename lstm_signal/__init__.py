@@ -5,7 +5,8 @@ The flow goes one way, and a module imports only from its left::
     bars -> checks -> prices -> sessions -> yahoo, vintages -> updating -> history
          -> windows -> cells, networks -> training, linear -> recipe -> fits -> streaming, saving -> forecaster
          -> intervals -> forecasts -> schedule -> store, pool -> tasks -> walk -> baselines
-         -> bt (indicators, feed, live, broker, strategy, analyzers) -> loading -> costs -> runs -> comparison
+         -> bt (indicators, feed, live, broker, strategy, analyzers, observers)
+         -> loading -> costs -> runs -> comparison
          -> road -> options -> cli, commands, housekeeping
 
 `errors`, `files`, `measures`, `plots` and `tables` import nothing of ours but each other, so any module may call them.

@@ -59,6 +59,42 @@ def save(figure: Any, path: Path) -> None:
     figure.savefig(path, format="png", dpi=130, metadata={"Software": None})
 
 
+def cerebro(ran: Any, path: str | Path | None = None, **options: Any) -> Any:
+    """Draw a Cerebro that has run, with or without a display, in scripts and in notebooks.
+
+    backtrader's own `plot` asks for a window, and fails where there is none.
+
+    Parameters
+    ----------
+    ran : Cerebro
+    path : str or Path, optional
+        A PNG file to write.
+    **options
+        Of `cerebro.plot`, such as ``style="bar"``, ``volume=False``, ``start=`` and ``end=``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    import warnings
+
+    import matplotlib.pyplot as plt  # before backtrader draws: it would ask for a window otherwise
+
+    before = plt.get_backend()
+    plt.switch_backend("Agg")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive", UserWarning)
+            figure = ran.plot(iplot=False, **options)[0][0]
+    finally:
+        plt.switch_backend(before)
+    figure.set_size_inches(13, 10)
+    plt.close(figure)  # else a notebook would show it twice
+    if path is not None:
+        save(figure, Path(path))
+    return figure
+
+
 def sigmoid_and_tanh() -> Any:
     """Draw the two functions that an LSTM is made of: one gives a ratio, the other squeezes."""
     from matplotlib.figure import Figure

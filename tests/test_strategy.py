@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import lstm_signal as ls
-from lstm_signal.bt.indicators import Forecast
+from lstm_signal.bt import Broker, Forecast
 
 BARS = 60
 
@@ -274,6 +274,74 @@ def test_a_second_feed_does_not_disturb(prices, strengths):
         cerebro.adddata(bt.feeds.PandasData(dataname=prices * 2))
 
     assert fills(run(prices, forecasts=forecasts, prepare=other)) == fills(run(prices, forecasts=forecasts))
+
+
+@pytest.mark.parametrize("fill", ["next_open", "next_close", "close"])
+def test_a_bar_of_another_feed_is_no_bar_of_this_one(prices, strengths, fill):
+    """An hour's feed beside a day's: the day's forecast is looked at once a day, however often the other one ticks."""
+    asked = []
+
+    class Counting(FollowStrength):
+        def signal(self):
+            asked.append(self.data.datetime.date(0))
+            return super().signal()
+
+    def other(cerebro):
+        noon = prices.set_axis(prices.index + pd.Timedelta("12h"))
+        cerebro.adddata(bt.feeds.PandasData(dataname=noon, timeframe=bt.TimeFrame.Minutes))
+        cerebro.broker = Broker(cash=100_000.0)
+
+    forecasts = made(prices.index, strengths)
+    with_other = run(prices, Counting, forecasts=forecasts, prepare=other, fill=fill)
+    assert asked == sorted(set(asked))
+    assert fills(with_other) == fills(run(prices, forecasts=forecasts, fill=fill))
+
+
+def test_backtraders_broker_would_fill_at_a_known_close_beside_another_feed_and_is_refused(prices, strengths):
+    def other(cerebro):
+        cerebro.adddata(bt.feeds.PandasData(dataname=prices * 2))
+
+    forecasts = made(prices.index, strengths)
+    with pytest.raises(ls.InputError, match=r"cerebro\.broker = lstm_signal\.bt\.Broker\(cash=\.\.\.\)"):
+        run(prices, forecasts=forecasts, prepare=other, fill="next_close")
+
+
+def test_whole_shares_never_hold_more_than_wanted(prices, strengths):
+    forecasts = made(prices.index, strengths)
+    whole = run(prices, forecasts=forecasts, whole_shares=True)
+    sizes = np.array([size for _, size, _ in fills(whole)])
+    exact = np.array([size for _, size, _ in fills(run(prices, forecasts=forecasts))])
+    assert len(sizes) == len(exact) == 4
+    assert (sizes == np.trunc(sizes)).all()
+    held = np.cumsum(sizes)
+    assert (np.abs(held) <= np.abs(np.cumsum(exact)) + 0.5).all()
+    assert held[0] == math.trunc(exact[0])
+
+
+def test_several_models_are_weighed_together(prices):
+    """Long while all are strong, short while all are weak, flat while they differ or one has nothing to say."""
+    first, second = np.repeat([0.0, 1.0, -1.0], 20), np.tile(np.repeat([1.0, -1.0], 10), 3)
+    second[55:] = np.nan
+    one = made(prices.index, first)
+    other = made(prices.index, second, forecast=np.where(np.isnan(second), np.nan, 0.001))
+    traded = run(prices, ls.load_strategy("agreement"), forecasts=(one, other))
+    assert [(entry["sent"], entry["wanted"]) for entry in traded.log] == [
+        (prices.index[bar].to_pydatetime(), wanted) for bar, wanted in ((20, 1.0), (30, 0.0), (50, -1.0), (55, 0.0))
+    ]
+    assert [model.name for model in traded.models] == ["mine", "mine"]
+    result = ls.backtest(prices, (one, other), "agreement")
+    assert (result.name, len(result.fills)) == ("mine & mine", 4)
+
+
+def test_models_of_different_targets_are_not_weighed(prices, strengths):
+    one = made(prices.index, strengths)
+    frame = pd.DataFrame({"forecast": 0.001}, index=prices.index)
+    other = ls.Forecasts.from_frame(frame, name="far", horizon=5)
+    for given in ((one, other), ()):
+        with pytest.raises(ls.InputError, match="several of one target and horizon"):
+            ls.backtest(prices, given, "agreement")
+    with pytest.raises(ls.InputError, match="takes Forecasts, not float"):
+        ls.backtest(prices, (one, 0.1), "agreement")
 
 
 # Subclasses

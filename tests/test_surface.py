@@ -23,13 +23,13 @@ FLOW = [
     "vintages", "updating", "history", "windows", "cells", "networks", "training", "linear",
     "recipe", "fits", "streaming", "saving", "forecaster", "intervals", "forecasts", "schedule",
     "store", "pool", "tasks", "walk", "baselines",
-    "bt.indicators", "bt.feed", "bt.live", "bt.broker", "bt.strategy", "bt.analyzers", "loading", "costs", "runs",
-    "comparison", "road", "cli", "options", "commands", "housekeeping",
+    "bt.indicators", "bt.feed", "bt.live", "bt.broker", "bt.strategy", "bt.analyzers", "bt.observers", "loading",
+    "costs", "runs", "comparison", "road", "cli", "options", "commands", "housekeeping",
 ]  # fmt: skip
 FREE = {"errors": set(), "plots": set(), "files": {"errors"}, "measures": set(), "tables": {"measures"}}
 TORCH, BACKTRADER = (
     {"networks", "training"},
-    {"bt.indicators", "bt.feed", "bt.live", "bt.broker", "bt.strategy", "bt.analyzers", "runs"},
+    {"bt.indicators", "bt.feed", "bt.live", "bt.broker", "bt.strategy", "bt.analyzers", "bt.observers", "runs"},
 )
 
 

@@ -2,8 +2,9 @@
 
 - `ForecastData`, `PricesData`: price feeds, with and without a model's forecasts as lines; `NoRepeats` for live ones.
 - `Forecast`, `Rates`: indicators that look up what was said; `ForecastSignal` for `cerebro.add_signal`.
+- `ForecastAccuracy`, `ForecastLedger`: analyzers; `ForecastBand`: an observer over the price.
 - `Streaming`, `StreamingForecast`: the walk, live.
-- `ForecastStrategy`: the base of every strategy.
+- `ForecastStrategy`: the base of every strategy. `Broker`, `CommissionInfo`: what `backtest` trades through.
 """
 
 from __future__ import annotations
@@ -12,14 +13,22 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lstm_signal.bt.analyzers import ForecastAccuracy, ForecastLedger
+    from lstm_signal.bt.broker import Broker, CommissionInfo
     from lstm_signal.bt.feed import ForecastData, NoRepeats, PricesData
     from lstm_signal.bt.indicators import Forecast, ForecastSignal, Rates
     from lstm_signal.bt.live import Streaming, StreamingForecast
+    from lstm_signal.bt.observers import ForecastBand
     from lstm_signal.bt.strategy import ForecastStrategy
 
 _HOME = {
+    "Broker": "broker",
+    "CommissionInfo": "broker",
     "Forecast": "indicators",
+    "ForecastAccuracy": "analyzers",
+    "ForecastBand": "observers",
     "ForecastData": "feed",
+    "ForecastLedger": "analyzers",
     "ForecastSignal": "indicators",
     "ForecastStrategy": "strategy",
     "NoRepeats": "feed",
@@ -30,8 +39,13 @@ _HOME = {
 }
 
 __all__ = [
+    "Broker",
+    "CommissionInfo",
     "Forecast",
+    "ForecastAccuracy",
+    "ForecastBand",
     "ForecastData",
+    "ForecastLedger",
     "ForecastSignal",
     "ForecastStrategy",
     "NoRepeats",

@@ -1,10 +1,17 @@
-"""What came of a run, bar by bar: backtrader's analyzers that fill the tables of a `Run`."""
+"""What came of a run: what a `Run` is made of, how good the forecasts were, and what each fill was sent for."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import backtrader as bt
+import numpy as np
+import pandas as pd
+
+from lstm_signal.bars import OHLC
+from lstm_signal.bt.indicators import Dates, resolve
+from lstm_signal.measures import FORECAST_ROWS, describe, forecast_measures, undefined
+from lstm_signal.windows import targets
 
 
 class Recorder(bt.Analyzer):
@@ -69,3 +76,99 @@ class Recorder(bt.Analyzer):
                     "pnl_net": trade.pnlcomm,
                 }
             )
+
+
+class _Judge(bt.Analyzer):
+    """An analyzer of forecasts: those it is given, or the strategy's first model's, or the feed's.
+
+    Keeps the bars of the run, to know what came true of each forecast.
+    """
+
+    params = (("forecasts", None),)
+
+    def __init__(self) -> None:
+        self.bars: list[tuple[float, ...]] = []
+
+    def next(self) -> None:
+        """Keep the bar."""
+        data = self.strategy.data
+        if not self.bars or data.datetime[0] > self.bars[-1][0]:
+            self.bars.append((data.datetime[0], *(getattr(data, name)[0] for name in OHLC)))
+
+    def prenext(self) -> None:
+        """Keep the bars before the strategy's own indicators are ready, too."""
+        self.next()
+
+    def judged(self) -> pd.DataFrame:
+        """Return the forecasts of the run's bars, with the outcome [log return], NaN where it is not known.
+
+        The outcome is made of the feed's prices, which have their dividends in them or have none.
+        """
+        given = self.p.forecasts
+        if given is None:
+            models = getattr(self.strategy, "models", None)
+            given = models[0].forecasts if models else getattr(self.strategy.data, "forecasts", None)
+        forecasts = resolve(given, type(self).__name__)
+        prices = pd.DataFrame(self.bars, columns=["time", *OHLC]).assign(dividend=0.0)
+        outcome = targets(prices, forecasts.target, forecasts.horizon)
+        rows = Dates(forecasts.name, forecasts.frame).rows(prices["time"].to_numpy())
+        said = forecasts.frame.iloc[rows[rows >= 0]]
+        return said.assign(outcome=outcome[rows >= 0], time=prices["time"].to_numpy()[rows >= 0])
+
+
+class ForecastAccuracy(_Judge):
+    """How good the forecasts were over the bars of the run: RMSE, MAE, R2 against the mean, hit rate, correlation.
+
+    `get_analysis()` is a dict by measure: ``{"value": ..., "unit": ...}``, with value None and a reason where it is
+    undefined.
+    """
+
+    def stop(self) -> None:
+        """Measure the forecasts whose outcome is known."""
+        judged = self.judged()
+        known = judged[np.isfinite(judged["outcome"]) & np.isfinite(judged["forecast"])]
+        columns = (known[name].to_numpy() for name in ("outcome", "forecast", "mean", "spread"))
+        measures = forecast_measures(*columns) if len(known) else undefined(FORECAST_ROWS, "no outcome is known")
+        self.rets = describe(measures)
+
+    def get_analysis(self) -> dict[str, dict[str, Any]]:
+        """Return the measures."""
+        return self.rets
+
+
+class ForecastLedger(_Judge):
+    """Each fill, with the forecast behind it, what came true, and what the position then held earned until the next.
+
+    `get_analysis()` is a list of dicts: `sent` and `date` (of the bar the order was sent at, and of the fill), `size`,
+    `price`, `commission`; `forecast`, `strength`, `fit` and `data_through` of the bar it was sent at, and the `outcome`
+    [log return]; `held` after the fill [shares], and `earned` [money]: its moves up to the next fill, or the last
+    close, less the commission. All earned together is what the strategy earned before borrow and interest.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fills: list[dict[str, Any]] = []
+
+    def notify_order(self, order: Any) -> None:
+        """Keep each fill of the order."""
+        for fill in order.executed.iterpending():
+            commission = order.comminfo.getcommission(fill.size, fill.price)
+            self.fills.append({"sent": order.created.dt, "date": bt.num2date(fill.dt), "size": fill.size,
+                               "price": fill.price, "commission": commission})  # fmt: skip
+
+    def stop(self) -> None:
+        """Join fills, forecasts and outcomes."""
+        judged = self.judged().set_index("time")
+        known = ["forecast", "strength", "fit", "data_through", "outcome"]
+        prices = [*(fill["price"] for fill in self.fills), self.bars[-1][-1] if self.bars else np.nan]
+        held = 0.0
+        self.rets = []
+        for fill, now, later in zip(self.fills, prices, prices[1:], strict=False):
+            held += fill["size"]
+            behind = judged.loc[fill["sent"], known].to_dict() if fill["sent"] in judged.index else {}
+            earned = held * (later - now) - fill["commission"]
+            self.rets.append({**fill, "sent": bt.num2date(fill["sent"]), **behind, "held": held, "earned": earned})
+
+    def get_analysis(self) -> list[dict[str, Any]]:
+        """Return the fills."""
+        return self.rets

@@ -31,17 +31,24 @@ def resolve(forecasts: object, user: str) -> Forecasts:
     )
 
 
-class _ByDate(bt.Indicator):
-    """A frame's columns as lines, looked up by the date of each bar."""
+class Dates:
+    """Finds the rows of a frame by backtrader's times.
 
-    def _hold(self, name: str, frame: pd.DataFrame) -> None:
+    Parameters
+    ----------
+    name : str
+        What the frame holds, named in errors.
+    frame : DataFrame
+        By the stamps of its bars; daily stamps are matched by the date, others to the millisecond.
+    """
+
+    def __init__(self, name: str, frame: pd.DataFrame) -> None:
         stamps = stamps_of(frame)
-        self.name, self.before = name, None
+        self.name = name
         self.daily = bool((stamps == stamps.normalize()).all())
         self.keys = stamps.as_unit("ms").asi8 // (_DAY_MS if self.daily else 1)
-        self.values = [frame[line].to_numpy(dtype="float64") for line in self.lines.getlinealiases()]
 
-    def _rows(self, times: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    def rows(self, times: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Return the row of each of backtrader's times (days since year 1), -1 where there is none."""
         days = times - _EPOCH
         if not self.daily:
@@ -59,10 +66,19 @@ class _ByDate(bt.Indicator):
         rows[rows == len(self.keys)] = 0
         return np.where(self.keys[rows] == keys, rows, -1)
 
+
+class _ByDate(bt.Indicator):
+    """A frame's columns as lines, looked up by the date of each bar."""
+
+    def _hold(self, name: str, frame: pd.DataFrame) -> None:
+        self.name, self.before = name, None
+        self.dates = Dates(name, frame)
+        self.values = [frame[line].to_numpy(dtype="float64") for line in self.lines.getlinealiases()]
+
     def next(self) -> None:
         """Look the current bar up; with the bar before, to see that daily forecasts stand beside daily bars."""
         now = self.data.datetime[0]
-        row = self._rows(np.array([now] if self.before is None else [self.before, now]))[-1]
+        row = self.dates.rows(np.array([now] if self.before is None else [self.before, now]))[-1]
         self.before = now  # kept here: with exactbars the feed remembers no bar but the current one
         for line, values in zip(self.lines, self.values, strict=True):
             line[0] = values[row] if row >= 0 else np.nan
@@ -71,7 +87,7 @@ class _ByDate(bt.Indicator):
         """Look all preloaded bars up at once."""
         before = max(0, start - 1)  # with the bar before, to see that daily forecasts stand beside daily bars
         times = np.frombuffer(self.data.datetime.array, dtype="float64")[before:end]
-        rows = self._rows(times)[start - before :]
+        rows = self.dates.rows(times)[start - before :]
         for line, values in zip(self.lines, self.values, strict=True):
             found: Any = np.where(rows >= 0, values[rows], np.nan)
             line.array[start:end] = type(line.array)("d", found.tobytes())
@@ -97,6 +113,7 @@ class Forecast(_ByDate):
     def __init__(self, *_: Any, **__: Any) -> None:  # backtrader has taken feed and parameters out by now
         self.forecasts = resolve(self.p.forecasts, type(self).__name__)
         self._hold(self.forecasts.name, self.forecasts.frame)
+        self.origins = {name: self.forecasts.frame[name].array for name in ("fit", "data_through")}
 
     def check(self) -> None:
         """Raise LookAheadError if a fit has seen a bar after one that it spoke at."""
@@ -110,11 +127,10 @@ class Forecast(_ByDate):
 
     def origin(self) -> dict[str, Any]:
         """Return the fit behind the current bar's forecast, and the last bar it has seen; nothing without one."""
-        row = self._rows(np.array([self.data.datetime[0]]))[0]
+        row = self.dates.rows(np.array([self.data.datetime[0]]))[0]
         if row < 0:
             return {"fit": "", "data_through": pd.NaT}
-        said = self.forecasts.frame.iloc[row]
-        return {"fit": said["fit"], "data_through": said["data_through"]}
+        return {name: values[row] for name, values in self.origins.items()}
 
 
 class ForecastSignal(bt.Indicator):
@@ -156,3 +172,6 @@ class Rates(_ByDate):
                 "Rates takes the bars in the order of time, over their dates, as rates(prices) returned them."
             )
         self._hold("rates", rates)
+
+    def _plotlabel(self) -> list[Any]:
+        return []  # backtrader would print the whole frame in the legend

@@ -15,10 +15,9 @@ from lstm_signal.bars import COLUMNS
 from lstm_signal.errors import InputError
 from lstm_signal.fits import mean_and_spread
 from lstm_signal.forecaster import DEFAULT_SEED, FittedForecaster, Forecaster
+from lstm_signal.forecasts import Forecasts
 from lstm_signal.intervals import MIN_STRENGTH
 from lstm_signal.schedule import WalkForward
-
-_FEED = {"open", "high", "low", "close", "volume", "dividend"}
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,21 @@ class StreamingForecast(bt.Indicator):
             raise InputError(f"StreamingForecast takes walk=Streaming(recipe, schedule), not {self.p.walk!r}.")
         self.recipe, self.schedule, self.name = self.p.walk.recipe, self.p.walk.schedule, self.p.walk.name
         self.first = self.recipe.warm_up + self.schedule.train - 1 + self.recipe.lag  # the first test bar
+        missing = {"volume": math.nan, "dividend": 0.0}  # where the feed has no such line
+        self.columns = [(getattr(self.data.lines, name, None), missing.get(name, math.nan)) for name in COLUMNS]
         self.rows: deque[tuple[Any, ...]] = deque(maxlen=None if self.schedule.anchored else self.first + 1)
         self.seen, self.count, self.squares = 0, 0, 0.0
         self.said = (math.nan, math.nan, math.nan)
+        self.made: list[dict[str, Any]] = []
         self.fitted: FittedForecaster | None = None
+
+    @property
+    def forecasts(self) -> Forecasts:
+        """What was said so far, as Forecasts; InputError before the first."""
+        frame = pd.DataFrame(self.made, columns=["date", *self.lines.getlinealiases(), "mean", "fit", "data_through"])
+        frame = frame.set_index(pd.DatetimeIndex(frame.pop("date")))
+        target, horizon = self.recipe.resolved_target, self.recipe.horizon
+        return Forecasts.from_frame(frame, name=self.name, target=target, horizon=horizon)
 
     def check(self) -> None:
         """Nothing to refuse: what is fitted bar by bar cannot have seen a later one."""
@@ -97,11 +107,10 @@ class StreamingForecast(bt.Indicator):
 
     def _row(self) -> tuple[Any, ...]:
         """Return the current bar, stamped as prices are: a day by its date, an instant to the millisecond."""
-        at = pd.Timestamp(bt.num2date(self.data.datetime[0]))
-        stamp = at.normalize() if self.data._timeframe >= bt.TimeFrame.Days else at.round("ms")
-        has = set(self.data.getlinealiases()) & _FEED
-        missing = {"volume": math.nan, "dividend": 0.0}
-        return stamp, *(getattr(self.data, name)[0] if name in has else missing[name] for name in COLUMNS)
+        at = bt.num2date(self.data.datetime[0])
+        daily = self.data._timeframe >= bt.TimeFrame.Days
+        stamp = pd.Timestamp(at.date()) if daily else pd.Timestamp(at).round("ms")
+        return stamp, *(line[0] if line is not None else missing for line, missing in self.columns)
 
     def _say(self) -> tuple[float, float, float]:
         """Return forecast, spread and strength at the newest bar."""
@@ -115,6 +124,8 @@ class StreamingForecast(bt.Indicator):
         strong = self.count >= MIN_STRENGTH and self.squares > 0
         strength = float(excess / np.sqrt(self.squares / self.count)) if strong else math.nan
         self.count, self.squares = self.count + 1, self.squares + excess * excess
+        said = dict(zip(self.lines.getlinealiases(), (forecast, spread, strength), strict=True))
+        self.made.append({"date": self.rows[-1][0], **said, "mean": self.stream.scaler.y_mean, **self.origin()})
         return forecast, spread, strength
 
     def _refit(self) -> list[float]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import backtrader as bt
 
+from lstm_signal.bt.broker import Broker
 from lstm_signal.bt.indicators import Forecast, resolve
 from lstm_signal.bt.live import Streaming, StreamingForecast
 from lstm_signal.errors import InputError, did_you_mean
@@ -113,6 +114,11 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
             )
         if self.p.fill not in FILLS:
             raise InputError(f"unknown fill {self.p.fill!r}. {did_you_mean(self.p.fill, FILLS)}")
+        if self.p.fill == "next_close" and len(self.datas) > 1 and not isinstance(self.broker, Broker):
+            raise InputError(
+                "with several feeds backtrader's own broker may fill an order for the next close at the close before, "
+                "already known: cerebro.broker = lstm_signal.bt.Broker(cash=...), or another fill."
+            )
         if self.p.fill == "close":
             self.broker.set_coc(True)
         elif self.broker.p.coc:
@@ -131,6 +137,8 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
         self.seen = self.seen or there
         wanted = self._checked(self.signal()) if there else 0.0
         changed, self.wanted = wanted != self.wanted, wanted
+        if not (changed or wanted or self.position.size):
+            return  # flat, and meant to be
         value, price = self.broker.getvalue(), self.data.close[0]
         actual = self.position.size * price / value if value > 0 else 0.0
         if value > 0 and (changed or abs(actual - wanted * self.p.exposure) > self.p.drift):
