@@ -23,7 +23,7 @@ notebooks: $(READY)
 
 # Measures again and keeps the tables; a quiet machine and twenty minutes.
 bench: $(READY)
-	for name in walk kills; do $(BIN)/python -m benchmarks.$$name > benchmarks/$$name.md || exit 1; done
+	for name in walk kills plug; do $(BIN)/python -m benchmarks.$$name > benchmarks/$$name.md || exit 1; done
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'

@@ -89,6 +89,9 @@ def cerebro(ran: Any, path: str | Path | None = None, **options: Any) -> Any:
     finally:
         plt.switch_backend(before)
     figure.set_size_inches(13, 10)
+    figure.subplots_adjust(bottom=0.08)
+    lowest = min(figure.axes, key=lambda axes: axes.get_position().y0)
+    lowest.tick_params(axis="x", labelbottom=True, rotation=15)  # of shared axes backtrader shows no dates
     plt.close(figure)  # else a notebook would show it twice
     if path is not None:
         save(figure, Path(path))
