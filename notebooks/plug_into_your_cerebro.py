@@ -140,4 +140,4 @@ several.broker.set_cash(100_000)
 several.adddata(lbt.ForecastData(dataname=prices, forecasts=forecasts))
 several.optstrategy(KeepsItsEnd, threshold=[0.0, 0.25, 0.5, 0.75, 1.0])
 gains = {result[0].p.threshold: result[0].end / 1000 - 100 for result in several.run()}
-pd.Series(gains).plot.bar(xlabel="threshold", ylabel="gain over all bars [%], before costs", figsize=(7, 3), rot=0);
+pd.Series(gains).plot.bar(xlabel="threshold", ylabel="gain over all bars [%], before costs", figsize=(7, 3), rot=0)
