@@ -17,7 +17,7 @@ from lstm_signal.comparison import compare as compare_models
 from lstm_signal.errors import InputError
 from lstm_signal.files import replacing
 from lstm_signal.forecaster import FittedForecaster, Forecaster, load_forecaster
-from lstm_signal.forecasts import Forecasts, read_forecasts
+from lstm_signal.forecasts import Forecasts, read_forecasts, told_failures
 from lstm_signal.options import (
     check_out,
     fields_of,
@@ -99,9 +99,10 @@ def forecast(as_json: bool, out: str | None, cell: str, **given: Any) -> None:
     if as_json:
         click.echo(json.dumps(dict(forecasts.about) | {"file": str(path), "forecasts": len(forecasts)}, indent=1))
     else:
-        click.echo(
-            f"{len(forecasts)} forecasts of {forecasts.name}, {forecasts.frame.index[0]} to {forecasts.frame.index[-1]}"
-        )
+        made = int(forecasts.frame["forecast"].notna().sum())
+        click.echo(f"{made} forecasts of {forecasts.name}, {forecasts.frame.index[0]} to {forecasts.frame.index[-1]}")
+        if forecasts.about["failed"]:
+            click.echo(told_failures(forecasts.name, forecasts.about["failed"]))
         click.echo(f"Written to {path}")
 
 

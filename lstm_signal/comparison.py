@@ -19,7 +19,7 @@ from lstm_signal.bt.strategy import ForecastStrategy
 from lstm_signal.costs import Costs
 from lstm_signal.errors import InputError, did_you_mean
 from lstm_signal.files import replacing
-from lstm_signal.forecasts import Forecasts, check_same_prices
+from lstm_signal.forecasts import Forecasts, check_same_prices, told_failures
 from lstm_signal.measures import FORECAST_ROWS, TRADING_ROWS, Measure, describe, forecast_measures, undefined
 from lstm_signal.runs import Run, backtest
 from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
@@ -101,7 +101,7 @@ class Comparison:
         if unaudited:
             lines.append(f"unaudited, made elsewhere: {', '.join(unaudited)}")
         return lines + [
-            _failed(name, model["failed"]) for name, model in report["models"].items() if model.get("failed")
+            told_failures(name, model["failed"]) for name, model in report["models"].items() if model.get("failed")
         ]
 
     def save(self, folder: str | Path) -> Path:
@@ -290,15 +290,6 @@ def _forecast_measures(prices: pd.DataFrame, models: list[Forecasts]) -> dict[st
             reason = reason if len(said) else "no bar has both a forecast and its outcome"
             measures[model.name] = describe(undefined(FORECAST_ROWS, reason))
     return measures
-
-
-def _failed(name: str, failed: list[dict[str, Any]]) -> str:
-    """Return what to say of a model some of whose fits became NaN."""
-    bars = {failure["fold"]: failure["bars"] for failure in failed}
-    return (
-        f"{name}: {len(failed)} fit(s) became NaN, so {sum(bars.values())} bars of fold(s) "
-        f"{', '.join(map(str, bars))} have no forecast; they count for no model's forecast measures"
-    )
 
 
 def _report(prices: pd.DataFrame, models: list[Forecasts], runs: Mapping[str, Run], costs: Costs) -> dict[str, Any]:

@@ -68,8 +68,7 @@ class TrainingRows:
 
     def key(self, recipe: Recipe, seed: int, member: int | None = None) -> str:
         """Return the identity of the fit, or of one of its members: a SHA-256 over all that decides the weights."""
-        apart = ("coverage",) if member is None else ("coverage", "members")
-        decided = {name: value for name, value in recipe.describe().items() if name not in apart}
+        decided = recipe.deciding() | ({"members": recipe.members} if member is None else {})
         told = [decided, self.stamp, seed, member, made_by()]
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
         for array in (self.x, self.y):

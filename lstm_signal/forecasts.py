@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,8 @@ class Forecasts:
             made_at = str(stamp).removesuffix(" 00:00:00")
             rows.append([made_at, *per_cent, f"{row['price']:.2f}", f"{row['strength']:.2f}", through])
         audit = "" if self.audited else ", unaudited"
-        about = f"{len(self)} forecasts of the {self.target} return over {self.horizon} bar(s){audit}"
+        made = int(self.frame["forecast"].notna().sum())
+        about = f"{made} forecasts of the {self.target} return over {self.horizon} bar(s){audit}"
         return f"{self.name}: {about}; the latest", header, rows
 
     @property
@@ -253,6 +254,15 @@ def _recipe(about: Mapping[str, Any]) -> Forecaster | None:
     if recipe is None or not all(isinstance(item, str) for item in recipe["features"]):
         return None
     return Forecaster(**recipe)
+
+
+def told_failures(name: str, failed: Sequence[Mapping[str, Any]]) -> str:
+    """Return what to say of a model some of whose fits became NaN: what stands under "failed" in `about`."""
+    bars = {failure["fold"]: failure["bars"] for failure in failed}
+    return (
+        f"{name}: {len(failed)} fit(s) became NaN, so {sum(bars.values())} bars of fold(s) "
+        f"{', '.join(map(str, bars))} have no forecast; they count for no model's forecast measures"
+    )
 
 
 def check_same_prices(forecasts: Forecasts, prices: pd.DataFrame) -> None:

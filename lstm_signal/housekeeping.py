@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,8 @@ def store(
     """
     if unused is not None and not prune:
         raise InputError("--unused DAYS says what --prune removes: give both, or neither.")
+    if unused is not None and not math.isfinite(unused):
+        raise InputError(f"--unused {unused}: give a number of days.")
     if not Path(folder).is_dir():
         raise InputError(f"no store of fits at {folder}: compare, forecast, backtest and ladder make one.")
     fits = Store(folder)

@@ -263,6 +263,14 @@ class Recipe:
         """The members' numbers; the linear model has one solution, and so one member."""
         return range(1 if self.cell == "linear" else self.members)
 
+    def deciding(self) -> dict[str, Any]:
+        """Return the fields that decide the weights of one member, as `describe` has them."""
+        told = self.describe()
+        if self.cell == "linear":
+            return {name: told[name] for name in ("cell", "window", "horizon", "features", "target")}
+        aside = {"members", "coverage", *(("validation",) if self.patience is None else ())}
+        return {name: value for name, value in told.items() if name not in aside}
+
     def describe(self) -> dict[str, Any]:
         """Return the recipe as JSON can hold it; a feature of one's own as its name, lookback and source hash."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -31,10 +31,11 @@ def describe_rungs(prices: pd.DataFrame, models: list[Forecasts], comparison: Co
     told = []
     for parts, model in zip(LADDER, models, strict=True):
         single = member_r2(prices, model)
+        single = single[np.isfinite(single)]
         told.append({
             "model": model.name, "without": list(parts), "parameters": model.about["parameters"],
             "r2": comparison.report["forecasts"][model.name]["r2"]["value"],
-            "member_r2_mean": float(single.mean()),
+            "member_r2_mean": float(single.mean()) if len(single) else None,
             "member_r2_sd": float(single.std(ddof=1)) if len(single) > 1 else None,
             "sharpe": comparison.report["trading"][model.name]["sharpe"]["value"],
         })  # fmt: skip
@@ -42,15 +43,14 @@ def describe_rungs(prices: pd.DataFrame, models: list[Forecasts], comparison: Co
 
 
 def member_r2(prices: pd.DataFrame, model: Forecasts) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return (members,) the R2 against the mean of each member's forecasts alone."""
-    frame = model.frame
-    outcome = model.outcomes(prices).to_numpy()
-    known = np.isfinite(outcome)
-    nothing = np.full(int(known.sum()), np.nan)
-    measured = [
-        forecast_measures(outcome[known], said[known], frame["mean"].to_numpy()[known], nothing)["r2"].value
-        for said in model.members.to_numpy().T
-    ]
+    """Return (members,) the R2 against the mean of each member's forecasts alone, NaN for one that said nothing."""
+    outcome, mean = model.outcomes(prices).to_numpy(), model.frame["mean"].to_numpy()
+    measured = []
+    for said in model.members.to_numpy().T:
+        known = np.isfinite(outcome) & np.isfinite(said)
+        nothing = np.full(int(known.sum()), np.nan)
+        r2 = forecast_measures(outcome[known], said[known], mean[known], nothing)["r2"].value if known.any() else None
+        measured.append(np.nan if r2 is None else r2)
     return np.array(measured)
 
 
@@ -61,8 +61,9 @@ def rung_table(told: list[dict[str, Any]]) -> str:
     for rung in told:
         spread = f" +- {rung['member_r2_sd']:.2%}".replace("%", "") if rung["member_r2_sd"] is not None else ""
         sharpe = "-" if rung["sharpe"] is None else f"{rung['sharpe']:.2f}"
+        r2, single = ("-" if rung[key] is None else f"{100 * rung[key]:.2f}" for key in ("r2", "member_r2_mean"))
         rows.append([rung["model"], ", ".join(rung["without"]) or "nothing", str(rung["parameters"]),
-                     f"{100 * rung['r2']:.2f}", f"{100 * rung['member_r2_mean']:.2f}{spread}", sharpe])  # fmt: skip
+                     r2, f"{single}{spread}", sharpe])  # fmt: skip
     return text_table("The road from the LSTM to the RNN", header, rows)
 
 

@@ -18,7 +18,7 @@ from lstm_signal.bt.feed import PricesData
 from lstm_signal.bt.strategy import FILLS, ForecastStrategy
 from lstm_signal.costs import Costs, cash_rates, positive
 from lstm_signal.errors import InputError, LookAheadError, did_you_mean
-from lstm_signal.forecasts import Forecasts, check_same_prices
+from lstm_signal.forecasts import Forecasts, check_same_prices, told_failures
 from lstm_signal.loading import load_strategy
 from lstm_signal.measures import TRADING_ROWS, Measure, describe, periods_per_year, trading_measures
 from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
@@ -80,6 +80,7 @@ class Run:
     def _shown(self) -> tuple[tuple[str, list[str], list[list[str]]], list[str]]:
         reasons: list[str] = []
         rows = measure_cells(TRADING_ROWS, {self.name: self.describe()}, reasons)
+        reasons += [told_failures(name, failed) for name, failed in self.about["failed"].items()]
         span = f"{self.equity.index[0]:%Y-%m-%d} to {self.equity.index[-1]:%Y-%m-%d}"
         audit = "" if self.about["audited"] else ", unaudited forecasts"
         return (f"{self.name} by {self.strategy}, {span}{audit}", ["", self.name], rows), reasons
@@ -173,6 +174,7 @@ def backtest(
         "parameters": parameters,
         "periods_per_year": a_year,
         "audited": all(model.audited for model in models),
+        "failed": {model.name: model.about["failed"] for model in models if model.about.get("failed")},
     }
     name = " & ".join(model.name for model in models)
     return _collect(name, start, cls.__name__, chained, traded, rate, about)

@@ -86,6 +86,10 @@ def _read(path: Path, whole: bool) -> tuple[dict[str, Any], dict[str, np.ndarray
     if not path.is_file():
         raise InputError(f"no such file: {path}. Give the path of a fit that FittedForecaster.save wrote.")
     try:
+        path.open("rb").close()  # safetensors says of a file that may not be read that there is none
+    except PermissionError as error:
+        raise InputError(f"{path} may not be read: {error.strerror}.") from error
+    try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()} if whole else {}  # noqa: SIM118

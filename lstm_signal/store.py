@@ -64,7 +64,9 @@ class Store:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        if not isinstance(folder, str | Path) or not str(folder):
+            raise InputError(f"store={folder!r} must be the path of a folder, or None to keep no fits.")
+        self.folder = Path(folder).expanduser()
 
     def path(self, key: str) -> Path:
         """Return where the fit of a key lies; 256 folders keep listings short."""
@@ -80,11 +82,14 @@ class Store:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            denied = not os.access(self.folder, os.W_OK | os.X_OK)
+            fault = "" if os.access(self.folder, os.W_OK | os.X_OK) else "it may not be written to"
         except OSError as error:
-            raise InputError(f"no store of fits can be at {self.folder}: {error}. Name another folder.") from error
-        if denied:
-            raise InputError(f"the store of fits at {self.folder} may not be written to. Name another folder.")
+            fault = "it is a file" if self.folder.is_file() else str(error.strerror)
+        if fault:
+            raise InputError(
+                f"no store of fits can be at {self.folder}: {fault}. Name another folder (store=, --store), or keep no "
+                "fits (--no-store)."
+            )
 
     def read(self, key: str, recipe: Recipe) -> Member | None:
         """Return the fit of a key, or None if there is none.
@@ -95,10 +100,15 @@ class Store:
             If the file is damaged, or is not that fit.
         """
         path = self.path(key)
-        if not path.is_file():
+        if not path.exists():
             return None
+        if not path.is_file():
+            raise OSError(f"{path} stands where a fit belongs, and is no file: remove it.")
         functions = [item for item in recipe.features if not isinstance(item, str)]
-        _, members, provenance = read_fit(path, functions)
+        try:
+            _, members, provenance = read_fit(path, functions)
+        except FileNotFoundError:  # pruned by another process just now
+            return None
         if provenance["key"] != key:
             raise InputError(f"{path} holds another fit than its name says.")
         with contextlib.suppress(OSError):  # somebody else's file: it keeps its date
@@ -128,25 +138,37 @@ class Store:
             leftover.unlink(missing_ok=True)
 
     def entries(self, verify: bool = False) -> Iterator[Entry]:
-        """Yield every fit of the store, read whole and checked if `verify`, else its header alone."""
-        for path in sorted(self.folder.glob("??/*.safetensors")):
-            if not _NAME.fullmatch(path.name):
-                continue
+        """Yield every fit of the store, read whole and checked if `verify`, else its header alone.
+
+        Raises
+        ------
+        OSError
+            If a folder of the store may not be read.
+        """
+        for path in self._files(_NAME):
             try:
                 told = path.stat()
                 about = read_header(path, whole=verify)
-                damage = "" if about.get("key") == path.stem else "holds another fit than its name says"
                 about.setdefault("made_by", "")
+                damage = "" if about.get("key") == path.stem else f"{path} holds another fit than its name says."
             except FileNotFoundError:  # pruned by another process meanwhile
                 continue
             except InputError as error:
                 about, damage = {}, str(error)
             yield Entry(path, told.st_size, told.st_mtime, about, damage)
 
+    def _files(self, name: re.Pattern[str]) -> Iterator[Path]:
+        """Yield the files of the store that bear a name of its making, in the folder that it belongs to."""
+        for folder in sorted(self.folder.iterdir()):
+            if len(folder.name) == 2 and folder.is_dir():
+                for path in sorted(folder.iterdir()):
+                    ours = name.fullmatch(path.name) and path.name.lstrip(".").startswith(folder.name)
+                    if ours and path.is_file():
+                        yield path
+
     def leftovers(self) -> list[Path]:
         """Return what killed processes left half-written: temporary files older than a minute."""
-        found = [path for path in self.folder.glob("??/.*.tmp") if _LEFTOVER.fullmatch(path.name)]
-        return sorted(path for path in found if time.time() - path.stat().st_mtime > 60)
+        return [path for path in self._files(_LEFTOVER) if time.time() - path.stat().st_mtime > 60]
 
     def prune(self, unused_days: float | None = None) -> list[Path]:
         """Remove what no walk can use: damaged, outdated and half-written files.

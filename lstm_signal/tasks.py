@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
+import warnings
 from contextlib import closing
 from typing import NamedTuple
 
@@ -12,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from lstm_signal import pool
-from lstm_signal.errors import FitError, InputError
+from lstm_signal.errors import FitError, FitWarning, InputError
 from lstm_signal.fits import Member, TrainingRows
 from lstm_signal.recipe import Recipe
 from lstm_signal.store import Store
@@ -138,11 +140,13 @@ def run(tasks: list[Task], n_jobs: int, progress: bool) -> list[Answer]:
     answers: list[Answer] = []
     with (
         closing(pool.run(work, tasks, processes)) as done,
-        tqdm(total=len(tasks), unit="fit", disable=not (progress and _is_watched())) as bar,
+        tqdm(total=len(tasks), unit="fit", ncols=_columns(), disable=not (progress and _is_watched())) as bar,
     ):
         bar.set_postfix_str(f"{kept} of them kept" if kept else "")
         try:
             for answer in done:
+                if answer.damage:
+                    warnings.warn(f"a kept fit was damaged, and made again: {answer.damage}", FitWarning, stacklevel=3)
                 answers.append(answer)
                 bar.update()
         except KeyboardInterrupt:
@@ -153,6 +157,11 @@ def run(tasks: list[Task], n_jobs: int, progress: bool) -> list[Answer]:
 def _is_watched() -> bool:
     """Whether somebody sees standard error grow: a terminal, or a notebook, whose standard error is none."""
     return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def _columns() -> int | None:
+    """Return 80 for a terminal that does not know its width, where tqdm would draw nothing."""
+    return None if not sys.stderr.isatty() or os.get_terminal_size(sys.stderr.fileno()).columns else 80
 
 
 def _stopped(done: int, tasks: list[Task]) -> str:

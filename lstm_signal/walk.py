@@ -82,7 +82,7 @@ def forecast(
         start, by a multiple of `test` bars and rolling; otherwise the folds' edges move, and all is trained again.
     on_error : {"raise", "nan"}
         Whether a fit that becomes NaN ends the walk, or leaves NaN in place of its fold's forecasts, with a
-        FitWarning and an entry under "failed" in `Forecasts.about`.
+        FitWarning and an entry under "failed" in `Forecasts.about`. Such a fit is not kept.
 
     Returns
     -------
@@ -119,11 +119,11 @@ def forecast(
     jobs = pool.check_jobs(n_jobs)
     plans = [_plan(prices, each, schedule, label) for each, label in zip(recipes, names, strict=True)]
     kept = None if store is None else Store(store)
-    if kept is not None:
-        kept.prepare()
     tasks = _tasks(plans, seed, kept, on_error)
+    if kept is not None and not all(task.is_kept for task in tasks):
+        kept.prepare()
     answers = sorted(run(tasks, jobs, progress), key=lambda answer: answer[:3])
-    _warn(answers, tasks)
+    _warn(answers)
     shared = {
         "prices": describe_prices(prices),
         "schedule": schedule.describe(),
@@ -186,13 +186,12 @@ def _tasks(plans: list[_Plan], seed: int, store: Store | None, on_error: str) ->
     ]  # fmt: skip
 
 
-def _warn(answers: list[Answer], tasks: list[Task]) -> None:
-    """Say what was damaged, and which fits failed where the walk was to go on."""
-    damages = [answer.damage for answer in answers if answer.damage]
+def _warn(answers: list[Answer]) -> None:
+    """Say which fits failed, where the walk was to go on."""
     failures = [answer.failure for answer in answers if answer.failure]
-    for told, what in ((damages, "kept fits were damaged, and made again"), (failures, "fits failed, and left NaN")):
-        if told:
-            warnings.warn(f"{len(told)} of {len(tasks)} {what}: {told[0]}", FitWarning, stacklevel=3)
+    if failures:
+        said = f"{len(failures)} of {len(answers)} fits failed, and left NaN: {failures[0]}"
+        warnings.warn(said, FitWarning, stacklevel=3)
 
 
 def _collect(plan: _Plan, prices: pd.DataFrame, answers: list[Answer], shared: dict[str, Any]) -> Forecasts:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -210,7 +211,7 @@ def test_a_damaged_fit_is_made_again_and_said(prices, whole, tmp_path, trained, 
     (entry,) = [entry for entry in Store(tmp_path).entries(verify=True) if entry.damage]
     assert entry.path == victim
     trained.clear()
-    with pytest.warns(ls.FitWarning, match=f"1 of 12 kept fits were damaged, and made again: {victim}"):
+    with pytest.warns(ls.FitWarning, match=f"a kept fit was damaged, and made again: {victim}"):
         again = walk(prices, tmp_path)
     assert len(trained) == 1
     pd.testing.assert_frame_equal(again, whole, check_exact=True)
@@ -283,6 +284,7 @@ def test_nan_in_place_of_a_failed_fold_is_asked_for_said_and_reported(prices, wh
     again = ls.read_comparison(tmp_path / "report")
     assert again.report["models"]["mine"]["failed"] == [told]
     assert line in str(again)
+    assert line in str(ls.backtest(prices, walked))
     held = comparison.positions[comparison.positions["model"] == "mine"]["exposure"]
     assert np.isfinite(held).all()
 
@@ -297,6 +299,85 @@ def test_a_walk_whose_every_fit_fails_has_no_number_and_says_so(prices):
     with pytest.warns(UserWarning, match="no bar of the feed has a forecast of 'lstm', so nothing was traded"):
         comparison = ls.compare(prices, [walked])
     assert comparison.report["forecasts"]["lstm"]["rmse"]["reason"] == "no bar has both a forecast and its outcome"
+
+
+@pytest.mark.parametrize("rate", ["1e30", "0.001"])
+def test_the_verbs_say_what_failed_and_go_on(rate, prices, tmp_path, monkeypatch, command_line, one_fails):
+    monkeypatch.chdir(tmp_path)
+    prices.to_csv("bars.csv")
+    small = ["--csv", "bars.csv", "--window", "5", "--hidden", "4", "--epochs", "2", "--batch", "16", "--members", "2",
+             "--train", "60", "--test", "25", "--jobs", "1", "--on-error", "nan", "--learning-rate", rate]  # fmt: skip
+    for verb in ("forecast", "backtest", "compare", "ladder"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")  # the command line prints them, one line each
+            status, out, err = command_line(verb, *small)
+        assert (status, "fits failed, and left NaN: " in err) == (0, True), err
+        assert "fit(s) became NaN, so " in out
+        assert "None" not in out
+
+
+@pytest.mark.parametrize("store", ["", 3, True])
+def test_what_is_no_folder_is_no_store(prices, store):
+    with pytest.raises(ls.InputError, match=f"store={store!r} must be the path of a folder, or None"):
+        walk(prices, store)
+
+
+def test_a_home_folder_may_be_meant_by_a_tilde(prices, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    walk(prices, "~/fits")
+    assert len(files(tmp_path / "fits")) == 12
+
+
+def test_what_stands_in_a_fits_place_is_named_and_left(prices, tmp_path, command_line):
+    walk(prices, tmp_path)
+    place, foreign = files(tmp_path)[2], tmp_path / "zz" / files(tmp_path)[0].name
+    place.unlink()
+    place.mkdir()
+    foreign.parent.mkdir()
+    foreign.write_text("not where it belongs")
+    with pytest.raises(OSError, match=f"{place} stands where a fit belongs, and is no file: remove it"):
+        walk(prices, tmp_path)
+    assert command_line("store", tmp_path, "--verify")[:1] == (0,)
+    assert "Removed 0 files." in command_line("store", tmp_path, "--prune", "--unused", "9")[1]
+    assert place.is_dir()
+    assert foreign.is_file()
+
+
+def test_a_fit_that_may_not_be_read_is_damaged_and_made_again(prices, whole, tmp_path, monkeypatch):
+    walk(prices, tmp_path)
+    victim, open_ = files(tmp_path)[4], Path.open
+
+    def refused(path, *arguments, **options):
+        if path == victim:
+            raise PermissionError(13, "Permission denied", str(path))
+        return open_(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refused)
+        assert [entry.damage for entry in Store(tmp_path).entries() if entry.damage] == [
+            f"{victim} may not be read: Permission denied."
+        ]
+        with pytest.warns(ls.FitWarning, match="made again: .* may not be read: Permission denied"):
+            pd.testing.assert_frame_equal(walk(prices, tmp_path), whole, check_exact=True)
+
+
+def test_a_store_that_may_only_be_read_serves_a_walk_that_trains_nothing(prices, whole, tmp_path, monkeypatch):
+    walk(prices, tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    pd.testing.assert_frame_equal(walk(prices, tmp_path), whole, check_exact=True)
+    with pytest.raises(ls.InputError, match=r"it may not be written to\. Name another folder .* or keep no fits"):
+        walk(prices, tmp_path, TINY.replace(hidden=3))
+
+
+def test_fields_that_decide_nothing_leave_the_fits_where_they_are(prices, tmp_path, trained):
+    for base, change in (
+        (TINY, {"validation": 0.3}),
+        (TINY.replace(cell="linear"), {"epochs": 9, "hidden": 7, "patience": 2}),
+    ):
+        walk(prices, tmp_path, base)
+        trained.clear()
+        walk(prices, tmp_path, base.replace(**change))
+        assert not trained
 
 
 def test_what_on_error_may_be(prices):
