@@ -139,8 +139,9 @@ def trading_measures(
     years = len(returns) / periods_per_year or np.nan  # no bar, no year
     flat = "no return but that of cash: no order was filled"
     moves = len(excess) > 1 and np.ptp(excess.to_numpy()) > 1e-12
+    ruined = bool((returns < -1).any())  # a short can cost more than there is
     values = {
-        "annual_return": empyrical.annual_return(returns, annualization=periods_per_year),
+        "annual_return": float("nan") if ruined else empyrical.annual_return(returns, annualization=periods_per_year),
         "volatility": empyrical.annual_volatility(returns, annualization=periods_per_year),
         "sharpe": empyrical.sharpe_ratio(excess, annualization=periods_per_year) if moves else float("nan"),
         "max_drawdown": empyrical.max_drawdown(returns),
@@ -149,7 +150,7 @@ def trading_measures(
         "trades": float(trades),
         "costs": costs / mean_equity / years,
     }
-    reason = flat if len(returns) > 1 else "fewer than two bars"
+    reason = "more than all money was lost" if ruined else flat if len(returns) > 1 else "fewer than two bars"
     return {key: _measure(TRADING_ROWS, key, value, reason) for key, value in values.items()}
 
 

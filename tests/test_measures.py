@@ -213,3 +213,11 @@ def test_intraday_bars_are_counted():
     assert periods_per_year(always) == pytest.approx(24 * 365.25)
     hourly = sessions(pd.bdate_range("2022-01-03", "2023-12-29")).as_unit("ns")
     assert periods_per_year(hourly) == pytest.approx(7 * 261, rel=0.005)
+
+
+def test_a_run_that_lost_all_has_no_annual_return_and_says_why():
+    stamps = pd.bdate_range("2024-01-01", periods=4)
+    returns, nothing = pd.Series([0.1, -1.2, 0.3, 0.0], index=stamps), pd.Series(0.0, index=stamps)
+    told = trading_measures(returns, nothing, nothing, 1.0, 0.0, 1, 100.0, 252)
+    assert told["annual_return"] == (None, "fraction a year", "more than all money was lost")
+    assert told["volatility"].value > 0
