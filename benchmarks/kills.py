@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import lstm_signal as ls
 from lstm_signal import pool
@@ -40,8 +41,9 @@ class Killed(NamedTuple):
 
 def walk(bars: int, store: str | None, n_jobs: int) -> ls.Forecasts:
     """Return the forecasts of the walk that is killed."""
-    pool.COLD = pool.WARM = 0.0  # processes, however short the walk
-    return ls.forecast(ls.sample_prices().iloc[:bars], RECIPE, SCHEDULE, n_jobs=n_jobs, store=store, progress=False)
+    prices = ls.sample_prices().iloc[:bars]
+    with mock.patch.multiple(pool, COLD=0.0, WARM=0.0):  # processes, however short the walk
+        return ls.forecast(prices, RECIPE, SCHEDULE, n_jobs=n_jobs, store=store, progress=False)
 
 
 def start(bars: int, store: Path) -> subprocess.Popen[str]:

@@ -156,7 +156,7 @@ def run(tasks: list[Task], n_jobs: int, progress: bool) -> list[Answer]:
 
 def _is_watched() -> bool:
     """Whether somebody sees standard error grow: a terminal, or a notebook, whose standard error is none."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
 
 
 def _columns() -> int | None:

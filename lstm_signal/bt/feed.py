@@ -122,7 +122,7 @@ class ForecastData(PricesData):
     ...         self.seen = len(self)
     >>> cerebro = bt.Cerebro()
     >>> _ = cerebro.adddata(ForecastData(dataname=prices, forecasts=linear)), cerebro.addstrategy(Count)
-    >>> cerebro.run()[0].data.strength.array[-1] == linear.frame["strength"].iloc[-1]
+    >>> cerebro.run()[0].data.strength.array[-1] == float(linear.frame["strength"].iloc[-1])
     True
     """
 
