@@ -66,7 +66,8 @@ class Store:
     def __init__(self, folder: str | Path) -> None:
         if not isinstance(folder, str | Path) or not str(folder):
             raise InputError(f"store={folder!r} must be the path of a folder, or None to keep no fits.")
-        self.folder = Path(folder).expanduser()
+        # Absolute: warm processes stay in the directory that they were started in, whatever their parent's is now.
+        self.folder = Path(folder).expanduser().absolute()
 
     def path(self, key: str) -> Path:
         """Return where the fit of a key lies; 256 folders keep listings short."""

@@ -67,6 +67,12 @@ def test_one_process_or_two_and_with_a_store_or_without(prices, whole, tmp_path,
         pd.testing.assert_frame_equal(both(walked), whole, check_exact=True)
     assert pool._warm == 2
     assert len(files(tmp_path)) == 12
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)  # the warm processes stay where they were started
+    walked = ls.forecast(prices, TINY, SHORT, n_jobs=2, store="fits")
+    pd.testing.assert_frame_equal(both(walked), whole, check_exact=True)
+    assert len(files(elsewhere / "fits")) == 12
 
 
 def test_every_sort_of_recipe_comes_back_from_the_store(prices, tmp_path, trained):
@@ -394,7 +400,7 @@ def kept(prices, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for recipe in (TINY, TINY.replace(cell="rnn", hidden=3)):
         walk(prices, Path("data/fits"), recipe)
-    return Path("data/fits")
+    return tmp_path / "data/fits"
 
 
 def test_the_verb_lists_fits_by_recipe(kept, command_line):
