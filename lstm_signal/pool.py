@@ -68,7 +68,8 @@ def run(work: Callable[[Task], Answer], tasks: Sequence[Task], processes: int) -
     )  # fmt: skip
     done: Any = pool(delayed(work)(task) for task in tasks)
     try:
-        yield from done
+        for answer in done:  # noqa: UP028 (`yield from` would close `done` itself, and let joblib warn of it)
+            yield answer
         _warm = processes
     except TerminatedWorkerError as error:
         _warm = 0
