@@ -81,6 +81,10 @@ class WalkForward:
         """Return the bars that hold one whole fold, its outcomes included."""
         return warm_up + self.train + self.test + 2 * lag - 1
 
+    def first_test(self, warm_up: int, lag: int) -> int:
+        """Return the position of the first test bar: where the target of the last of `train` stamps is known."""
+        return warm_up + self.train - 1 + lag
+
     def folds(self, bars: int, warm_up: int, lag: int) -> list[Fold]:
         """Return the folds of a history, the last one cut short by its end.
 
@@ -104,7 +108,7 @@ class WalkForward:
                 f"{bars} bars cannot hold one fold: warm-up {warm_up} + train {self.train} + test {self.test} + "
                 f"2 x lag {lag} - 1 needs {needed}. Load an earlier start, or shrink train or test."
             )
-        first_test = warm_up + self.train - 1 + lag
+        first_test = self.first_test(warm_up, lag)
         return [
             Fold(
                 number=number,

@@ -117,14 +117,14 @@ def _fit(task: Task) -> Member:
     return member
 
 
-def _seconds(task: Task) -> float:
+def _seconds(task: Task, kept: bool) -> float:
     """Return what a task takes on a core, roughly: half a millisecond a training step, and 10 GFLOP/s.
 
     Rough is enough: it decides whether other processes are worth starting, never a number that anyone sees.
     """
     recipe, rows = task.recipe, len(task.rows.y)
     forecasting = len(task.shown) * (4e-5 + 4e-10 * recipe.window * recipe.parameters)
-    if task.is_kept:
+    if kept:
         return forecasting
     if recipe.cell == "linear":
         return forecasting + 1e-9 * rows * recipe.parameters**2
@@ -135,14 +135,16 @@ def _seconds(task: Task) -> float:
 
 def run(tasks: list[Task], n_jobs: int, progress: bool) -> list[Answer]:
     """Return every task's answer, whichever process finishes first."""
-    kept = sum(task.is_kept for task in tasks)
-    processes = pool.processes_for(sum(map(_seconds, tasks)), len(tasks), n_jobs)
+    kept, store = [task.is_kept for task in tasks], tasks[0].store
+    if store is not None and not all(kept):
+        store.prepare()
+    processes = pool.processes_for(sum(map(_seconds, tasks, kept)), len(tasks), n_jobs)
     answers: list[Answer] = []
     with (
         closing(pool.run(work, tasks, processes)) as done,
         tqdm(total=len(tasks), unit="fit", ncols=_columns(), disable=not (progress and _is_watched())) as bar,
     ):
-        bar.set_postfix_str(f"{kept} of them kept" if kept else "")
+        bar.set_postfix_str(f"{sum(kept)} of them kept" if any(kept) else "")
         try:
             for answer in done:
                 if answer.damage:

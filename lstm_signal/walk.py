@@ -120,8 +120,6 @@ def forecast(
     plans = [_plan(prices, each, schedule, label) for each, label in zip(recipes, names, strict=True)]
     kept = None if store is None else Store(store)
     tasks = _tasks(plans, seed, kept, on_error)
-    if kept is not None and not all(task.is_kept for task in tasks):
-        kept.prepare()
     answers = sorted(run(tasks, jobs, progress), key=lambda answer: answer[:3])
     _warn(answers)
     shared = {

@@ -29,6 +29,20 @@ def year() -> pd.DataFrame:
     return bars
 
 
+@pytest.fixture(scope="session")
+def paid(prices: pd.DataFrame) -> pd.DataFrame:
+    """The bars of `prices` with dividends put in."""
+    bars = prices.copy()
+    bars.loc[bars.index[30::40], "dividend"] = 0.01 * bars["close"].iloc[30::40]
+    return bars
+
+
+@pytest.fixture(scope="session")
+def said(paid: pd.DataFrame) -> ls.Forecasts:
+    """A walk over `paid`."""
+    return ls.forecast(paid, TINY, SHORT, n_jobs=1)
+
+
 @pytest.fixture
 def yahoo(monkeypatch):
     """Yahoo on loopback, asked by the real yfinance, with short pauses."""

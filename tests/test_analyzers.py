@@ -4,7 +4,6 @@ import math
 
 import backtrader as bt
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.image import imread
 
@@ -38,18 +37,6 @@ class Follow(ForecastStrategy):
 
     def signal(self):
         return float(np.sign(self.strength[0]))
-
-
-@pytest.fixture(scope="module")
-def paid(prices) -> pd.DataFrame:
-    bars = prices.copy()
-    bars.loc[bars.index[30::40], "dividend"] = 0.01 * bars["close"].iloc[30::40]
-    return bars
-
-
-@pytest.fixture(scope="module")
-def said(paid) -> ls.Forecasts:
-    return ls.forecast(paid, TINY, SHORT, n_jobs=1)
 
 
 def run(feed, strategy=Follow, prepare=lambda cerebro: None, runonce=True, **given):

@@ -9,7 +9,6 @@ import pytest
 
 import lstm_signal as ls
 from lstm_signal.bt import Forecast, ForecastData, ForecastSignal, PricesData
-from tests.conftest import SHORT, TINY
 
 
 class Crossing(bt.Strategy):
@@ -124,19 +123,6 @@ class Sized(Crossing):
 
 
 # A feed with forecasts
-
-
-@pytest.fixture(scope="module")
-def paid(prices) -> pd.DataFrame:
-    """Prices with dividends."""
-    bars = prices.copy()
-    bars.loc[bars.index[30::40], "dividend"] = 0.01 * bars["close"].iloc[30::40]
-    return bars
-
-
-@pytest.fixture(scope="module")
-def said(paid) -> ls.Forecasts:
-    return ls.forecast(paid, TINY, SHORT, n_jobs=1)
 
 
 class Listener(bt.Strategy):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import backtrader as bt
@@ -12,6 +13,15 @@ from lstm_signal.bars import OHLC
 from lstm_signal.bt.indicators import Dates, resolve
 from lstm_signal.measures import FORECAST_ROWS, describe, forecast_measures, undefined
 from lstm_signal.windows import targets
+
+
+def _fills(order: Any) -> list[dict[str, Any]]:
+    """Return each fill that the notice of an order tells of."""
+    return [
+        {"sent": bt.num2date(order.created.dt), "date": bt.num2date(fill.dt), "size": fill.size, "price": fill.price,
+         "commission": order.comminfo.getcommission(fill.size, fill.price)}
+        for fill in order.executed.iterpending()
+    ]  # fmt: skip
 
 
 class Recorder(bt.Analyzer):
@@ -52,17 +62,7 @@ class Recorder(bt.Analyzer):
         the other as Margin.
         """
         self.status[order.ref] = order.getstatusname()
-        for fill in order.executed.iterpending():
-            self.fills.append(
-                {
-                    "date": bt.num2date(fill.dt),
-                    "sent": bt.num2date(order.created.dt),
-                    "ref": order.ref,
-                    "size": fill.size,
-                    "price": fill.price,
-                    "commission": order.comminfo.getcommission(fill.size, fill.price),
-                }
-            )
+        self.fills += [{"ref": order.ref} | fill for fill in _fills(order)]
 
     def notify_trade(self, trade: Any) -> None:
         """Record a closed trade."""
@@ -104,11 +104,10 @@ class _Judge(bt.Analyzer):
 
         The outcome is made of the feed's prices, which have their dividends in them or have none.
         """
-        given = self.p.forecasts
-        if given is None:
-            models = getattr(self.strategy, "models", None)
-            given = models[0].forecasts if models else getattr(self.strategy.data, "forecasts", None)
-        forecasts = resolve(given, type(self).__name__)
+        given, models = self.p.forecasts, getattr(self.strategy, "models", None)
+        if given is None and models:
+            given = models[0].forecasts
+        forecasts = resolve(given, type(self).__name__, self.strategy.data)
         prices = pd.DataFrame(self.bars, columns=["time", *OHLC]).assign(dividend=0.0)
         outcome = targets(prices, forecasts.target, forecasts.horizon)
         rows = Dates(forecasts.name, forecasts.frame).rows(prices["time"].to_numpy())
@@ -148,13 +147,12 @@ class ForecastLedger(_Judge):
     def __init__(self) -> None:
         super().__init__()
         self.fills: list[dict[str, Any]] = []
+        self.times: list[float] = []  # of the bars that their orders were sent at, as the feed counts them
 
     def notify_order(self, order: Any) -> None:
         """Keep each fill of the order."""
-        for fill in order.executed.iterpending():
-            commission = order.comminfo.getcommission(fill.size, fill.price)
-            self.fills.append({"sent": order.created.dt, "date": bt.num2date(fill.dt), "size": fill.size,
-                               "price": fill.price, "commission": commission})  # fmt: skip
+        self.fills += _fills(order)
+        self.times += [order.created.dt] * (len(self.fills) - len(self.times))
 
     def stop(self) -> None:
         """Join fills, forecasts and outcomes."""
@@ -163,11 +161,11 @@ class ForecastLedger(_Judge):
         prices = [*(fill["price"] for fill in self.fills), self.bars[-1][-1] if self.bars else np.nan]
         held = 0.0
         self.rets = []
-        for fill, now, later in zip(self.fills, prices, prices[1:], strict=False):
+        for fill, time, (now, later) in zip(self.fills, self.times, pairwise(prices), strict=True):
             held += fill["size"]
-            behind = judged.loc[fill["sent"], known].to_dict() if fill["sent"] in judged.index else {}
+            behind: dict[Any, Any] = judged.loc[time, known].to_dict() if time in judged.index else {}
             earned = held * (later - now) - fill["commission"]
-            self.rets.append({**fill, "sent": bt.num2date(fill["sent"]), **behind, "held": held, "earned": earned})
+            self.rets.append({**fill, **behind, "held": held, "earned": earned})
 
     def get_analysis(self) -> list[dict[str, Any]]:
         """Return the fills."""

@@ -19,8 +19,13 @@ _DAY_MS = 86_400_000
 _EPOCH = 719_163  # date.toordinal() of 1970-01-01: backtrader counts days as date.toordinal() does
 
 
-def resolve(forecasts: object, user: str) -> Forecasts:
-    """Return the Forecasts that a parameter holds, reading them if it is a path; `user` is named in the error."""
+def resolve(forecasts: object, user: str, feed: object = None) -> Forecasts:
+    """Return the Forecasts that a parameter holds, reading them if it is a path; `user` is named in the error.
+
+    Where the parameter was not given, those of the feed, if it is a `ForecastData`.
+    """
+    if forecasts is None:
+        forecasts = getattr(feed, "forecasts", None)
     if isinstance(forecasts, Forecasts):
         return forecasts
     if isinstance(forecasts, str | Path):
@@ -146,8 +151,7 @@ class ForecastSignal(bt.Indicator):
     params = (("forecasts", None), ("threshold", 0.5))
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        given = getattr(self.data, "forecasts", None) if self.p.forecasts is None else self.p.forecasts
-        said = Forecast(self.data, forecasts=resolve(given, type(self).__name__))
+        said = Forecast(self.data, forecasts=resolve(self.p.forecasts, type(self).__name__, self.data))
         said.check()
         self.lines.signal = (said.strength > self.p.threshold) - (said.strength < -self.p.threshold)
 

@@ -69,7 +69,7 @@ class StreamingForecast(bt.Indicator):
         if not isinstance(self.p.walk, Streaming):
             raise InputError(f"StreamingForecast takes walk=Streaming(recipe, schedule), not {self.p.walk!r}.")
         self.recipe, self.schedule, self.name = self.p.walk.recipe, self.p.walk.schedule, self.p.walk.name
-        self.first = self.recipe.warm_up + self.schedule.train - 1 + self.recipe.lag  # the first test bar
+        self.first = self.schedule.first_test(self.recipe.warm_up, self.recipe.lag)
         missing = {"volume": math.nan, "dividend": 0.0}  # where the feed has no such line
         self.columns = [(getattr(self.data.lines, name, None), missing.get(name, math.nan)) for name in COLUMNS]
         self.rows: deque[tuple[Any, ...]] = deque(maxlen=None if self.schedule.anchored else self.first + 1)

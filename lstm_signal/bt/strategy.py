@@ -23,8 +23,6 @@ class _WithForecasts(type(bt.Strategy)):  # type: ignore[misc]
     def dopreinit(cls, _obj: Any, *args: Any, **kwargs: Any) -> Any:
         _obj, args, kwargs = super().dopreinit(_obj, *args, **kwargs)
         given = _obj.p.forecasts
-        if given is None:  # a ForecastData brings its own
-            given = getattr(_obj.data, "forecasts", None)
         several = given if isinstance(given, tuple | list) and given else (given,)
         _obj.models = [_lines(_obj.data, item, cls.__name__) for item in several]
         _obj.forecast, _obj.strength = _obj.models[0].lines.forecast, _obj.models[0].lines.strength
@@ -36,7 +34,7 @@ def _lines(data: Any, given: object, user: str) -> Forecast | StreamingForecast:
     """Return the lines of one model beside a feed: looked up, or made as the bars come."""
     if isinstance(given, Streaming):
         return StreamingForecast(data, walk=given)
-    return Forecast(data, forecasts=resolve(given, user))
+    return Forecast(data, forecasts=resolve(given, user, data))
 
 
 class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
