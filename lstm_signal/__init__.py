@@ -5,7 +5,7 @@ The flow goes one way, and a module imports only from its left::
     bars -> checks -> prices -> sessions -> yahoo, vintages -> updating -> history
          -> windows -> cells, networks -> training, linear -> recipe -> fits -> streaming, saving -> forecaster
          -> intervals -> forecasts -> schedule -> store, pool -> tasks -> walk -> baselines
-         -> bt (indicators, feed, live, broker, strategy, analyzers, observers)
+         -> bt (indicators, feed, live, broker, book, strategy, portfolio, analyzers, observers)
          -> loading -> costs -> runs -> comparison
          -> road -> options -> cli, commands, housekeeping
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lstm_signal.bars import total_return
+    from lstm_signal.bt.portfolio import PortfolioStrategy
     from lstm_signal.bt.strategy import ForecastStrategy
     from lstm_signal.cells import LADDER
     from lstm_signal.checks import doubts
@@ -49,6 +50,7 @@ _HOME = {
     "InputError": "errors",
     "LADDER": "cells",
     "LookAheadError": "errors",
+    "PortfolioStrategy": "bt.portfolio",
     "PriceWarning": "errors",
     "Run": "runs",
     "WalkForward": "schedule",
@@ -80,6 +82,7 @@ __all__ = [
     "Forecasts",
     "InputError",
     "LookAheadError",
+    "PortfolioStrategy",
     "PriceWarning",
     "Run",
     "WalkForward",

@@ -15,6 +15,7 @@ from lstm_signal.bars import as_prices, refuse_fake_opens, stamps_of, total_retu
 from lstm_signal.bt.analyzers import Recorder
 from lstm_signal.bt.broker import YEAR, Broker, CommissionInfo
 from lstm_signal.bt.feed import PricesData
+from lstm_signal.bt.portfolio import PortfolioStrategy
 from lstm_signal.bt.strategy import FILLS, ForecastStrategy
 from lstm_signal.costs import Costs, cash_rates, positive
 from lstm_signal.errors import InputError, LookAheadError, did_you_mean
@@ -222,6 +223,10 @@ def check_parameters(cls: type[ForecastStrategy], parameters: Mapping[str, objec
             raise InputError(f"{cls.__name__} has no parameter {name!r}. {did_you_mean(name, known)}")
         if type(known[name]) in (int, float) and not (isinstance(value, int | float) and np.isfinite(value)):
             raise InputError(f"{cls.__name__}: {name}={value!r} must be a finite number, as {known[name]!r} is.")
+    if issubclass(cls, PortfolioStrategy):
+        raise InputError(
+            f"{cls.__name__} trades many feeds, backtest one: add it to a Cerebro with a feed for each ticker."
+        )
     if cls.signal is ForecastStrategy.signal:
         raise InputError(f"{cls.__name__} has no signal(): write one that returns the wanted exposure, -1 to 1.")
 

@@ -267,13 +267,17 @@ def test_the_path_of_saved_forecasts_will_do(prices, strengths, tmp_path, suffix
     assert fills(run(prices, forecasts=path)) == fills(run(prices, forecasts=forecasts))
 
 
-def test_a_second_feed_does_not_disturb(prices, strengths):
+@pytest.mark.parametrize("runonce", [True, False])
+@pytest.mark.parametrize("missing", [0, 1], ids=["same days", "fewer days"])
+def test_a_second_feed_does_not_disturb(prices, strengths, runonce, missing):
+    kept = prices.iloc[:: 1 + missing]
     forecasts = made(prices.index, strengths)
 
     def other(cerebro):
         cerebro.adddata(bt.feeds.PandasData(dataname=prices * 2))
 
-    assert fills(run(prices, forecasts=forecasts, prepare=other)) == fills(run(prices, forecasts=forecasts))
+    beside = run(kept, forecasts=forecasts, prepare=other, runonce=runonce)
+    assert fills(beside) == fills(run(kept, forecasts=forecasts))
 
 
 @pytest.mark.parametrize("fill", ["next_open", "next_close", "close"])

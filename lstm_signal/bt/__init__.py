@@ -4,7 +4,8 @@
 - `Forecast`, `Rates`: indicators that look up what was said; `ForecastSignal` for `cerebro.add_signal`.
 - `ForecastAccuracy`, `ForecastLedger`: analyzers; `ForecastBand`: an observer over the price.
 - `Streaming`, `StreamingForecast`: the walk, live.
-- `ForecastStrategy`: the base of every strategy. `Broker`, `CommissionInfo`: what `backtest` trades through.
+- `ForecastStrategy`: the base of every strategy; `PortfolioStrategy`: of those over many feeds.
+- `Broker`, `CommissionInfo`: what `backtest` trades through.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lstm_signal.bt.indicators import Forecast, ForecastSignal, Rates
     from lstm_signal.bt.live import Streaming, StreamingForecast
     from lstm_signal.bt.observers import ForecastBand
+    from lstm_signal.bt.portfolio import PortfolioStrategy
     from lstm_signal.bt.strategy import ForecastStrategy
 
 _HOME = {
@@ -32,6 +34,7 @@ _HOME = {
     "ForecastSignal": "indicators",
     "ForecastStrategy": "strategy",
     "NoRepeats": "feed",
+    "PortfolioStrategy": "portfolio",
     "PricesData": "feed",
     "Rates": "indicators",
     "Streaming": "live",
@@ -49,6 +52,7 @@ __all__ = [
     "ForecastSignal",
     "ForecastStrategy",
     "NoRepeats",
+    "PortfolioStrategy",
     "PricesData",
     "Rates",
     "Streaming",

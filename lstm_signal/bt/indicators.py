@@ -83,7 +83,8 @@ class _ByDate(bt.Indicator):
     def next(self) -> None:
         """Look the current bar up; with the bar before, to see that daily forecasts stand beside daily bars."""
         now = self.data.datetime[0]
-        row = self.dates.rows(np.array([now] if self.before is None else [self.before, now]))[-1]
+        alone = self.before is None or self.before == now  # the same bar again, while another feed ticks
+        row = self.dates.rows(np.array([now] if alone else [self.before, now]))[-1]
         self.before = now  # kept here: with exactbars the feed remembers no bar but the current one
         for line, values in zip(self.lines, self.values, strict=True):
             line[0] = values[row] if row >= 0 else np.nan

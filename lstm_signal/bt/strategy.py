@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from numbers import Real
-from typing import Any
+from typing import Any, NoReturn
 
 import backtrader as bt
 
+from lstm_signal.bt.book import ORDER_TYPES, Book
 from lstm_signal.bt.broker import Broker
-from lstm_signal.bt.indicators import Forecast, resolve
-from lstm_signal.bt.live import Streaming, StreamingForecast
+from lstm_signal.bt.indicators import Forecast
+from lstm_signal.bt.live import StreamingForecast
 from lstm_signal.errors import InputError, did_you_mean
 
-FILLS = ("next_open", "next_close", "close")
+FILLS = tuple(ORDER_TYPES)
 
 
 class _WithForecasts(type(bt.Strategy)):  # type: ignore[misc]
@@ -22,19 +22,10 @@ class _WithForecasts(type(bt.Strategy)):  # type: ignore[misc]
 
     def dopreinit(cls, _obj: Any, *args: Any, **kwargs: Any) -> Any:
         _obj, args, kwargs = super().dopreinit(_obj, *args, **kwargs)
-        given = _obj.p.forecasts
-        several = given if isinstance(given, tuple | list) and given else (given,)
-        _obj.models = [_lines(_obj.data, item, cls.__name__) for item in several]
-        _obj.forecast, _obj.strength = _obj.models[0].lines.forecast, _obj.models[0].lines.strength
-        _obj.wanted, _obj.pending, _obj.seen, _obj.bars, _obj.log = 0.0, None, False, 0, []
+        _obj.books, _obj.log = [Book(_obj, data, given) for data, given in _obj._traded()], []
+        first = _obj.books[0]
+        _obj.models, _obj.forecast, _obj.strength = first.models, first.forecast, first.strength
         return _obj, args, kwargs
-
-
-def _lines(data: Any, given: object, user: str) -> Forecast | StreamingForecast:
-    """Return the lines of one model beside a feed: looked up, or made as the bars come."""
-    if isinstance(given, Streaming):
-        return StreamingForecast(data, walk=given)
-    return Forecast(data, forecasts=resolve(given, user, data))
 
 
 class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
@@ -66,9 +57,11 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
         The indicators of all models, as in ``self.models[1].strength[0]``.
     wanted : float
         The current signal.
+    books : list of Book
+        What is known of each feed that is traded: here one, the first.
     log : list of dict
-        Why each order was sent: the order's ref, stamp, size, wanted exposure; forecast, strength, the strategy's
-        threshold if it has one, the fit behind the forecast and the last bar it has seen.
+        Why each order was sent: the order's ref, feed, stamp, size, wanted exposure; forecast, strength, the
+        strategy's threshold if it has one, the fit behind the forecast and the last bar it has seen.
 
     Raises
     ------
@@ -87,15 +80,19 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
         ("forecasts", None), ("fill", "next_open"), ("exposure", 0.95), ("drift", 0.10), ("whole_shares", False),
     )  # fmt: skip
 
+    asked = "signal"  # what a subclass writes, for errors
+
     # Made by the metaclass for each strategy.
+    books: list[Book]
     models: list[Forecast | StreamingForecast]
     forecast: Any
     strength: Any
-    wanted: float
-    pending: Any
-    seen: bool
-    bars: int
     log: list[dict[str, Any]]
+
+    @property
+    def wanted(self) -> float:
+        """The exposure wanted since the latest bar."""
+        return self.books[0].wanted
 
     def signal(self) -> float:
         """Return the wanted exposure after the current bar, -1 (short) to 1 (long); NaN is flat."""
@@ -103,8 +100,9 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
 
     def start(self) -> None:
         """Refuse what would look ahead, and a broker that fills elsewhere than `fill` says."""
-        for model in self.models:
-            model.check()
+        for book in self.books:
+            for model in book.models:
+                model.check()
         if not 0 < self.p.exposure <= 1 or not self.p.drift >= 0:
             raise InputError(
                 f"exposure={self.p.exposure!r} must lie above 0 and at most at 1 (.95 is safe from Margin), "
@@ -126,58 +124,48 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
 
     def next(self) -> None:
         """Send an order when the wanted exposure changes, and when the actual one has drifted from it."""
-        if len(self.data) == self.bars:
-            return  # another feed's bar: this one has nothing new
-        self.bars = len(self.data)
-        if self.pending is not None and self.pending.alive():
-            return  # one order at a time: the next bar asks again
-        there = all(math.isfinite(model.forecast[0]) for model in self.models)
-        self.seen = self.seen or there
-        wanted = self._checked(self.signal()) if there else 0.0
-        changed, self.wanted = wanted != self.wanted, wanted
-        if not (changed or wanted or self.position.size):
-            return  # flat, and meant to be
-        value, price = self.broker.getvalue(), self.data.close[0]
-        actual = self.position.size * price / value if value > 0 else 0.0
-        if value > 0 and (changed or abs(actual - wanted * self.p.exposure) > self.p.drift):
-            target = wanted * self.p.exposure * value / price
-            self._order((math.trunc(target) if self.p.whole_shares else target) - self.position.size)
+        due = self._due()
+        if not due:
+            return  # a bar of another feed, or before the first
+        wanted = self._wanted(due, [book for book in due if book.spoke()])
+        if not (asking := [book for book in due if book.asks(wanted.get(book, 0.0))]):
+            return
+        value = self.broker.getvalue()
+        orders = [(size, book) for book in asking if (size := book.missing(value))]
+        for size, book in sorted(orders, key=lambda order: order[0] * order[1].data.close[0]):
+            book.send(size)  # sales first: they pay for what is bought
 
     def stop(self) -> None:
-        """Say so if no bar of the feed had a forecast: nothing was traded on, whatever the equity looks like."""
-        if not self.seen:
-            warnings.warn(
-                f"{type(self).__name__}: no bar of the feed has a forecast of {self._names()}, so nothing was traded.",
-                stacklevel=2,
-            )
+        """Say so if no bar of a feed had a forecast: nothing was traded on, whatever the equity looks like."""
+        for book in self.books:
+            if not book.seen:
+                names = " and ".join(repr(model.name) for model in book.models)
+                warnings.warn(
+                    f"{type(self).__name__}: no bar of the feed {book.name} has a forecast of {names}, so nothing was "
+                    "traded.",
+                    stacklevel=2,
+                )
 
-    def _names(self) -> str:
-        return " and ".join(repr(model.name) for model in self.models)
+    def _traded(self) -> list[tuple[Any, object]]:
+        """Return the feeds that are traded, each with what was given as its forecasts."""
+        return [(self.data, self.p.forecasts)]
+
+    def _due(self) -> list[Book]:
+        """Return the books with a new bar and no order on its way."""
+        return [book for book in self.books if book.due()]
+
+    def _wanted(self, due: list[Book], spoke: list[Book]) -> dict[Book, float]:  # noqa: ARG002
+        """Return the wanted exposures of those due whose models spoke; of the others it is 0."""
+        return {book: self._checked(self.signal()) for book in spoke}
 
     def _checked(self, signal: object) -> float:
         if not isinstance(signal, Real):
-            raise InputError(
-                f"{type(self).__name__}.signal() returned {signal!r} at {self.data.datetime.datetime(0)}: it must "
-                "return the wanted exposure, a number from -1 to 1."
-            )
-        signal = float(signal)
-        if math.isnan(signal):
-            return 0.0
-        if not -1.0 <= signal <= 1.0:
-            raise InputError(
-                f"{type(self).__name__}.signal() returned {signal} at {self.data.datetime.datetime(0)}: the wanted "
-                "exposure must lie from -1 to 1. Clip it."
-            )
-        return signal
+            self._refuse(signal, "it must return the wanted exposure, a number from -1 to 1.")
+        wanted = float(signal)
+        if not -1.0 <= wanted <= 1.0 and wanted == wanted:
+            self._refuse(signal, "the wanted exposure must lie from -1 to 1. Clip it.")
+        return wanted if wanted == wanted else 0.0
 
-    def _order(self, size: float) -> None:
-        if size == 0:
-            return
-        exectype = bt.Order.Close if self.p.fill == "next_close" else bt.Order.Market
-        send = self.buy if size > 0 else self.sell
-        self.pending = send(size=abs(size), exectype=exectype)
-        self.log.append({
-            "ref": self.pending.ref, "sent": self.data.datetime.datetime(0), "size": size, "wanted": self.wanted,
-            "forecast": self.forecast[0], "strength": self.strength[0],
-            "threshold": getattr(self.p, "threshold", math.nan), **self.models[0].origin(),
-        })  # fmt: skip
+    def _refuse(self, signal: object, rule: str) -> NoReturn:
+        at = self.data.datetime.datetime(0)
+        raise InputError(f"{type(self).__name__}.{self.asked}() returned {signal!r} at {at}: {rule}")
