@@ -13,9 +13,9 @@ import lstm_signal as ls
 PACKAGE = Path(ls.__file__).parent
 PROMISED = {
     "Comparison", "Costs", "FetchError", "FitError", "FitWarning", "FittedForecaster", "ForecastStrategy", "Forecaster",
-    "Forecasts", "InputError", "LADDER", "LookAheadError", "PortfolioStrategy", "PriceWarning", "Run", "WalkForward", "backtest",
-    "compare", "doubts", "feature", "forecast", "load_forecaster", "load_prices", "load_strategy", "read_comparison",
-    "read_forecasts", "read_prices", "sample_prices", "total_return",
+    "Forecasts", "InputError", "LADDER", "LookAheadError", "PortfolioStrategy", "PriceWarning", "Run", "WalkForward",
+    "backtest", "compare", "doubts", "feature", "forecast", "load_forecaster", "load_prices", "load_strategy",
+    "read_comparison", "read_forecasts", "read_prices", "sample_prices", "total_return",
 }  # fmt: skip
 # Each may import from those before it alone.
 FLOW = [
@@ -23,8 +23,8 @@ FLOW = [
     "vintages", "updating", "history", "windows", "cells", "networks", "training", "linear",
     "recipe", "fits", "streaming", "saving", "forecaster", "intervals", "forecasts", "schedule",
     "store", "pool", "tasks", "walk", "baselines",
-    "bt.indicators", "bt.feed", "bt.live", "bt.broker", "bt.book", "bt.strategy", "bt.portfolio", "bt.analyzers", "bt.observers",
-    "loading", "costs", "runs", "comparison", "road", "cli", "options", "commands", "housekeeping",
+    "bt.indicators", "bt.feed", "bt.live", "bt.broker", "bt.book", "bt.strategy", "bt.portfolio",
+    "bt.analyzers", "bt.observers", "loading", "costs", "runs", "comparison", "road", "cli", "options", "commands", "housekeeping",
 ]  # fmt: skip
 FREE = {"errors": set(), "plots": set(), "files": {"errors"}, "measures": set(), "tables": {"measures"}}
 TORCH, BACKTRADER = (
