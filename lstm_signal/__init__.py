@@ -5,12 +5,12 @@ The flow goes one way, and a module imports only from its left::
     bars -> checks -> prices -> sessions -> yahoo, vintages -> updating -> history
          -> windows -> cells, networks -> training, linear -> recipe -> fits -> streaming, saving -> forecaster
          -> intervals -> forecasts -> schedule -> store, pool -> tasks -> walk -> baselines
-         -> bt (indicators, feed, live, broker, book, strategy, portfolio, analyzers, observers)
+         -> bt (indicators, feed, live, broker, book, strategy, portfolio, analyzers, observers, sizers)
          -> loading -> costs -> runs -> comparison
          -> road -> options -> cli, commands, housekeeping
 
 `errors`, `files`, `measures`, `plots` and `tables` import nothing of ours but each other, so any module may call them.
-The public names below load when first used: importing the package loads neither torch nor pandas.
+The public names below, and the modules `bt` and `plots`, load when first used: importing the package loads neither torch nor pandas.
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name in ("bt", "plots"):
+        return importlib.import_module(f"lstm_signal.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'lstm_signal' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"lstm_signal.{_HOME[name]}"), name)

@@ -197,10 +197,9 @@ def between(prices: pd.DataFrame, start: str | pd.Timestamp | None, end: str | p
     return prices[keep]
 
 
-def growth(prices: pd.DataFrame) -> npt.NDArray[np.float64]:
+def growth(close: npt.NDArray[np.float64], dividend: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return (bars,) (close + dividend) / close: by how much a reinvested dividend multiplies the shares held."""
-    close = prices["close"].to_numpy()
-    return np.asarray((close + prices["dividend"].to_numpy()) / close)
+    return np.asarray((close + dividend) / close)
 
 
 def total_return(prices: pd.DataFrame) -> pd.DataFrame:
@@ -226,7 +225,8 @@ def total_return(prices: pd.DataFrame) -> pd.DataFrame:
     [10.0, 10.0]
     """
     prices = as_prices(prices)
-    shares = np.concatenate([[1.0], np.cumprod(growth(prices))[:-1]])  # held before each bar's dividend
+    grown = growth(prices["close"].to_numpy(), prices["dividend"].to_numpy())
+    shares = np.concatenate([[1.0], np.cumprod(grown)[:-1]])  # held before each bar's dividend
     chained = prices.copy()
     for column in OHLC:
         chained[column] = (prices[column] + prices["dividend"]) * shares

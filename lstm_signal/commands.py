@@ -110,21 +110,22 @@ def forecast(as_json: bool, out: str | None, cell: str, **given: Any) -> None:
 @prices_options
 @click.option(
     "--forecasts",
-    "file",
+    "files",
     metavar="FILE",
-    help="Saved forecasts to trade on; without it the model is walked first.",
+    multiple=True,
+    help="Saved forecasts to trade on, again for another model's (`agreement`); without it one is walked first.",
 )
 @click.option("--cell", default="lstm", show_default=True, help="lstm, rnn or linear.")
 @recipe_options
 @walk_options
 @trading_options
 @json_option
-def backtest(as_json: bool, file: str | None, cell: str, **given: Any) -> None:
-    """Trade one model's forecasts through backtrader: a saved file's, or walked first."""
+def backtest(as_json: bool, files: tuple[str, ...], cell: str, **given: Any) -> None:
+    """Trade one model's forecasts through backtrader, or several models': saved ones, or walked first."""
     prices, trading = prices_of(given, not as_json), trading_of(given)
-    forecasts: Forecasts
-    if file:
-        forecasts = read_forecasts(file)
+    forecasts: Forecasts | list[Forecasts]
+    if files:
+        forecasts = [read_forecasts(file) for file in files]
     else:
         recipe, schedule = recipe_of(given, cell), WalkForward(**fields_of(WalkForward, given))
         forecasts = walk(prices, recipe, schedule, progress=not as_json, **walk_of(given))

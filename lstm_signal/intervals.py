@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 import pandas as pd
@@ -28,10 +29,24 @@ def strength(excess: Array) -> Array:
     return np.where((count >= MIN_STRENGTH) & (squares > 0), values, np.nan)
 
 
+class Volatility:
+    """The EWMA(.94) volatility of returns, bar by bar: the square root of their weighted mean square."""
+
+    def __init__(self) -> None:
+        self.squares = self.weights = 0.0
+
+    def update(self, change: float) -> float:
+        """Take the next bar's return; return the volatility known at its close, a fraction a bar; NaN before one."""
+        if not math.isnan(change):
+            self.squares = DECAY * self.squares + change * change
+            self.weights = DECAY * self.weights + 1.0
+        return math.sqrt(self.squares / self.weights) if self.weights else math.nan
+
+
 def volatility(prices: pd.DataFrame) -> Array:
-    """Return (bars,) the EWMA(.94) volatility of returns known at each bar, a fraction a bar; NaN at the first bar."""
-    squares = pd.Series(returns(prices) ** 2)
-    return np.asarray(np.sqrt(squares.ewm(alpha=1 - DECAY, adjust=True, ignore_na=True).mean().to_numpy()))
+    """Return (bars,) the volatility known at each bar; NaN at the first."""
+    known = Volatility()
+    return np.array([known.update(change) for change in returns(prices).tolist()])
 
 
 def half_width(residuals: Array, sigma: Array, known_after: int, coverage: float) -> Array:
@@ -55,8 +70,41 @@ def half_width(residuals: Array, sigma: Array, known_after: int, coverage: float
     widths = np.full(len(scaled), np.nan)
     for t in range(known_after, len(scaled)):
         stop = int(np.searchsorted(there, t - known_after, side="right"))
-        realised = scaled[there[max(0, stop - MAX_RESIDUALS) : stop]]
-        rank = math.ceil((len(realised) + 1) * coverage - 1e-9)  # 1e-9: 100 * .55 is a hair above 55
-        if 1 <= rank <= len(realised):
-            widths[t] = np.partition(realised, rank - 1)[rank - 1] * sigma[t]
+        widths[t] = conformal(scaled[there[max(0, stop - MAX_RESIDUALS) : stop]], coverage) * sigma[t]
     return widths
+
+
+def conformal(realised: Array, coverage: float) -> float:
+    """Return the ceil((n + 1) * coverage)-th smallest of the n values; NaN while they are too few for that rank."""
+    rank = math.ceil((len(realised) + 1) * coverage - 1e-9)  # 1e-9: 100 * .55 is a hair above 55
+    return float(np.partition(realised, rank - 1)[rank - 1]) if 1 <= rank <= len(realised) else math.nan
+
+
+class LiveInterval:
+    """Half widths bar by bar, of forecasts made at every bar: the same bits as `half_width` over all of them.
+
+    Parameters
+    ----------
+    known_after : int
+    coverage : float
+    """
+
+    def __init__(self, known_after: int, coverage: float) -> None:
+        self.known_after, self.coverage, self.volatility = known_after, coverage, Volatility()
+        self.sigma = math.nan
+        self.made: deque[tuple[float, float]] = deque(maxlen=known_after)  # forecasts not yet realised, and sigma
+        self.scaled: deque[float] = deque(maxlen=MAX_RESIDUALS)
+
+    def take(self, change: float, outcome: float) -> None:
+        """Take the next bar's return, and the outcome that is realised at it, of `known_after` bars before."""
+        self.sigma = self.volatility.update(change)
+        if len(self.made) == self.known_after:
+            forecast, sigma = self.made[0]
+            scaled = abs(outcome - forecast) / sigma if sigma else math.inf
+            if math.isfinite(scaled):
+                self.scaled.append(scaled)
+
+    def half_width(self, forecast: float) -> float:
+        """Return the half width of the interval of the forecast made at this bar."""
+        self.made.append((forecast, self.sigma))
+        return conformal(np.array(self.scaled), self.coverage) * self.sigma

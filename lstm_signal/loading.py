@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import re
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +15,7 @@ from lstm_signal.bt.strategy import ForecastStrategy
 from lstm_signal.errors import InputError, did_you_mean
 
 _PACKAGE = Path(__file__).parent
+_PREFIX = "lstm_signal_strategy_"
 
 
 def strategies_folder() -> Path:
@@ -61,7 +64,7 @@ def load_strategy(spec: str) -> type[ForecastStrategy]:
 def _module(path: Path) -> ModuleType:
     """Load a file once for each of its contents; registered in sys.modules, as pickle and dataclasses need it."""
     source = path.read_bytes()
-    name = f"lstm_signal_strategy_{path.stem}_{hashlib.sha256(str(path).encode() + source).hexdigest()[:12]}"
+    name = f"{_PREFIX}{path.stem}_{hashlib.sha256(str(path).encode() + source).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     module = ModuleType(name)
@@ -74,6 +77,24 @@ def _module(path: Path) -> ModuleType:
         del sys.modules[name]
         raise InputError(f"strategy file {path.name} fails when loaded: {type(error).__name__}: {error}") from error
     return module
+
+
+def _pickled(cls: type[ForecastStrategy]) -> str | tuple[Callable[..., type[ForecastStrategy]], tuple[str, ...]]:
+    """Tell pickle how to find a class again: by path if it was loaded by path, in whatever process."""
+    if not cls.__module__.startswith(_PREFIX):
+        return str(cls.__qualname__)
+    return _again, (str(sys.modules[cls.__module__].__file__), cls.__module__, cls.__qualname__)
+
+
+def _again(path: str, module: str, name: str) -> type[ForecastStrategy]:
+    if not Path(path).is_file() or _module(Path(path)).__name__ != module:
+        raise InputError(f"strategy file {path} was changed or moved while it was at work: start again.")
+    cls: type[ForecastStrategy] = getattr(sys.modules[module], name)
+    return cls
+
+
+# backtrader's optstrategy hands classes to processes, and where these are spawned no module was loaded before.
+copyreg.pickle(type(ForecastStrategy), _pickled)
 
 
 def _choose(module: ModuleType, wanted: str, place: str) -> type[ForecastStrategy]:

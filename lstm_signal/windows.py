@@ -60,11 +60,16 @@ def targets(prices: pd.DataFrame, target: str, horizon: int) -> Array:
     ``"open"`` is open_{t+1} to open_{t+1+horizon}, ``"close"`` close_t to close_{t+horizon}, ``"next_close"``
     close_{t+1} to close_{t+1+horizon}: what an order sent at bar t can earn at each fill.
     """
-    kept = growth(prices)
+    return outcomes(columns_of(prices), target, horizon)
+
+
+def outcomes(columns: Mapping[str, Array], target: str, horizon: int) -> Array:
+    """Return (bars,) what `targets` returns, of columns of bars."""
+    price, dividend = columns["close"], columns["dividend"]
+    kept = growth(price, dividend)
     # In shares held after bar t's dividend, so that no value depends on where the history starts.
-    price = prices["close"].to_numpy()
     if target == "open":
-        price = (prices["open"].to_numpy() + prices["dividend"].to_numpy()) / kept
+        price = (columns["open"] + dividend) / kept
     bars, start, known = len(price), int(target != "close"), lag(target, horizon)
     outcome = np.full(bars, np.nan)
     if bars > known:

@@ -217,6 +217,7 @@ WRONG_OPTIONS = [
     ("backtest", ["--param", "forecasts=f.csv"], ["no parameter 'forecasts'"]),
     ("backtest", ["--param", "strategy=long_short"], ["no parameter 'strategy'"]),
     ("backtest", ["--forecasts", "gone.parquet"], ["no such file: gone.parquet"]),
+    ("backtest", ["--strategy", "top_k"], ["TopK trades many feeds", "a feed for each ticker"]),
     ("forecast", ["--out", "f.xlsx"], ["--out f.xlsx", ".parquet or .csv"]),
     ("forecast", ["--out", "no/such/f.csv"], ["does not exist"]),
     ("compare", ["more"], ["one of TICKER"]),
@@ -590,6 +591,18 @@ def test_forecast_then_backtest_trades_as_a_backtest_that_walks_first(lstm_signa
     jsonschema.validate(of_file["trading"], TRADING)
     assert of_file["trading"]["trades"]["value"] > 0
     assert {path.name for path in empty.iterdir()} == {f"f{suffix}", "data"}  # a backtest writes nothing but fits
+
+
+def test_two_models_files_are_traded_while_they_agree(lstm_signal, bars, empty):
+    for cell in ("linear", "rnn"):
+        assert lstm_signal("forecast", "--cell", cell, "--csv", bars, *SMALL, "--out", f"{cell}.csv")[0] == 0
+    both = ["--forecasts", "linear.csv", "--forecasts", "rnn.csv"]
+    status, out, err = lstm_signal("backtest", "--csv", bars, *both, "--strategy", "agreement", "--json")
+    assert (status, err) == (0, "")
+    models = tuple(ls.read_forecasts(f"{cell}.csv") for cell in ("linear", "rnn"))
+    expected = ls.backtest(ls.read_prices(bars), models, "agreement")
+    assert parse(out)["model"] == expected.name == "linear & rnn"
+    assert parse(out)["trading"]["trades"]["value"] == expected.describe()["trades"]["value"]
 
 
 def test_forecast_has_a_place_of_its_own_and_says_it(lstm_signal, bars, empty):

@@ -11,6 +11,7 @@ import lstm_signal as ls
 from lstm_signal.bt import NoRepeats, PricesData, Streaming, StreamingForecast
 from tests.conftest import SHORT, TINY
 
+LINES = ("forecast", "lower", "upper", "spread", "strength")
 GROWING = ls.WalkForward(train=60, test=25, anchored=True)
 
 
@@ -31,7 +32,7 @@ def heard(feed: bt.feed.DataBase, walk: Streaming) -> pd.DataFrame:
     cerebro.adddata(feed)
     cerebro.addstrategy(Listener, walk=walk)
     rows = cerebro.run()[0].rows
-    frame = pd.DataFrame(rows, columns=["date", "forecast", "spread", "strength", "fit"]).set_index("date")
+    frame = pd.DataFrame(rows, columns=["date", *LINES, "fit"]).set_index("date")
     return frame.set_axis(frame.index.as_unit("ns"))
 
 
@@ -39,7 +40,8 @@ def same(got: pd.DataFrame, walked: ls.Forecasts) -> None:
     """Check that the bars before the first forecast are NaN, and the others the walk's, bit for bit."""
     frame = walked.frame
     assert got["forecast"].notna().sum() == len(frame)
-    for name in ("forecast", "spread", "strength", "fit"):
+    assert got["lower"].notna().sum() > len(frame) / 2
+    for name in (*LINES, "fit"):
         pd.testing.assert_series_equal(
             got.loc[frame.index, name], frame[name], check_exact=True, check_names=False, check_freq=False
         )

@@ -1,5 +1,7 @@
 """Strategies by name and by path."""
 
+import pickle
+import subprocess
 import sys
 from pathlib import Path
 
@@ -213,3 +215,57 @@ def test_a_file_may_hold_a_dataclass_beside_its_strategy(folder):
     text = "from __future__ import annotations\nfrom dataclasses import dataclass\n"
     write(folder / "mine.py", f"{text}{ONE}\n\n@dataclass\nclass Limits:\n    most: float = 1.0\n")
     assert load_strategy("mine.py").__name__ == "Mine"
+
+
+# Other processes
+
+OPTIMISED = """
+import multiprocessing
+import sys
+
+import backtrader as bt
+import lstm_signal as ls
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    cerebro = bt.Cerebro(stdstats=False, maxcpus=int(sys.argv[2]))
+    prices = ls.sample_prices().iloc[:200]
+    cerebro.adddata(ls.bt.ForecastData(dataname=prices, forecasts="f.csv"))
+    cerebro.addanalyzer(bt.analyzers.Returns)
+    cerebro.addanalyzer(ls.bt.ForecastAccuracy, _name="accuracy", forecasts="f.csv")
+    cerebro.optstrategy(ls.load_strategy("mine.py"), forecasts="f.csv", threshold=[0.1, 0.5, 1.0])
+    for run, in cerebro.run():
+        accuracy = run.analyzers.accuracy.get_analysis()["rmse"]["value"]
+        print(run.p.threshold, run.analyzers.returns.get_analysis()["rtot"], accuracy)
+"""
+
+
+def test_optstrategy_takes_a_class_loaded_by_path_to_spawned_processes(folder):
+    prices = ls.sample_prices().iloc[:200]
+    frame = prices[["close"]].pct_change().fillna(0.0).set_axis(["forecast"], axis=1)
+    ls.Forecasts.from_frame(frame, name="yesterday").save("f.csv")
+    (folder / "mine.py").write_text((strategies_folder() / "long_flat.py").read_text())
+    (folder / "run.py").write_text(OPTIMISED)
+    told = [
+        subprocess.run([sys.executable, "run.py", *how], capture_output=True, text=True, check=True).stdout
+        for how in (("spawn", "2"), ("fork", "1"))
+    ]
+    assert told[0] == told[1]
+    assert len(set(told[0].splitlines())) == 3
+
+
+def test_a_class_loaded_by_path_is_pickled_by_its_path(folder):
+    (folder / "one.py").write_text(ONE)
+    mine = load_strategy("one.py")
+    text = pickle.dumps((mine, mine))
+    assert pickle.loads(text) == (mine, mine)
+    del sys.modules[mine.__module__]
+    again = pickle.loads(text)[0]
+    assert again is not mine
+    assert again.__name__ == "Mine"
+    assert pickle.loads(pickle.dumps(ls.ForecastStrategy)) is ls.ForecastStrategy
+    (folder / "one.py").write_text(ONE + "\n# changed\n")
+    for _ in ("changed", "gone"):
+        with pytest.raises(ls.InputError, match=r"one\.py was changed or moved while it was at work"):
+            pickle.loads(text)
+        (folder / "one.py").unlink(missing_ok=True)

@@ -5,7 +5,7 @@
 - `ForecastAccuracy`, `ForecastLedger`: analyzers; `ForecastBand`: an observer over the price.
 - `Streaming`, `StreamingForecast`: the walk, live.
 - `ForecastStrategy`: the base of every strategy; `PortfolioStrategy`: of those over many feeds.
-- `Broker`, `CommissionInfo`: what `backtest` trades through.
+- `Broker`, `CommissionInfo`: what `backtest` trades through; `ForecastSizer`: the stronger, the more.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lstm_signal.bt.live import Streaming, StreamingForecast
     from lstm_signal.bt.observers import ForecastBand
     from lstm_signal.bt.portfolio import PortfolioStrategy
+    from lstm_signal.bt.sizers import ForecastSizer
     from lstm_signal.bt.strategy import ForecastStrategy
 
 _HOME = {
@@ -32,6 +33,7 @@ _HOME = {
     "ForecastData": "feed",
     "ForecastLedger": "analyzers",
     "ForecastSignal": "indicators",
+    "ForecastSizer": "sizers",
     "ForecastStrategy": "strategy",
     "NoRepeats": "feed",
     "PortfolioStrategy": "portfolio",
@@ -50,6 +52,7 @@ __all__ = [
     "ForecastData",
     "ForecastLedger",
     "ForecastSignal",
+    "ForecastSizer",
     "ForecastStrategy",
     "NoRepeats",
     "PortfolioStrategy",

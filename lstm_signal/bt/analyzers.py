@@ -19,7 +19,7 @@ def _fills(order: Any) -> list[dict[str, Any]]:
     """Return each fill that the notice of an order tells of."""
     return [
         {"sent": bt.num2date(order.created.dt), "date": bt.num2date(fill.dt), "size": fill.size, "price": fill.price,
-         "commission": order.comminfo.getcommission(fill.size, fill.price)}
+         "commission": sum(order.comminfo.getcommission(part, fill.price) for part in (fill.closed, fill.opened))}
         for fill in order.executed.iterpending()
     ]  # fmt: skip
 

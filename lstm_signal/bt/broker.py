@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import backtrader as bt
+
+from lstm_signal.errors import InputError
 
 YEAR = 365 * 86_400.0  # seconds: interest and borrow run on calendar time
 
@@ -18,8 +19,8 @@ class Broker(bt.brokers.BackBroker):
 
     Parameters
     ----------
-    cash_rate : callable, optional
-        Annual rate [fraction] that cash earned up to a datetime; nothing by default.
+    cash_rate : float or callable, optional
+        Annual rate [fraction] that cash earns; a callable is asked with the datetime of the bar up to which it earned.
     """
 
     params = (("cash_rate", None),)
@@ -31,14 +32,18 @@ class Broker(bt.brokers.BackBroker):
 
     def next(self) -> None:
         """Credit the interest on the cash held since the last bar, then fill orders."""
-        now = self.cerebro.datas[0].datetime.datetime(0)
-        rate: Callable[[Any], float] | None = self.p.cash_rate
-        if rate is not None and self._last is not None:
-            interest = self.cash * rate(now) * (now - self._last).total_seconds() / YEAR
+        if self.p.cash_rate is not None:
+            self._credit()
+        super().next()
+
+    def _credit(self) -> None:
+        now = max(data.datetime.datetime(0) for data in self.cerebro.datas if len(data))
+        if self._last is not None:
+            rate = self.p.cash_rate(now) if callable(self.p.cash_rate) else self.p.cash_rate
+            interest = self.cash * rate * (now - self._last).total_seconds() / YEAR
             self.cash += interest
             self.interest_earned += interest
         self._last = now
-        super().next()
 
     def _try_exec_close(self, order: Any, pclose: float) -> None:
         if order.data.datetime[0] > order.created.dt:
@@ -47,21 +52,46 @@ class Broker(bt.brokers.BackBroker):
 
 
 class CommissionInfo(bt.CommissionInfo):
-    """A share of value as commission, and borrow on shorts at their market value (backtrader takes the entry price's).
+    """What an order costs, as a share of value, by share and fixed, all three together; and what a short costs.
+
+    ``cerebro.broker.addcommissioninfo(CommissionInfo(per_share=0.005, fixed=1.0), name="SPY")``; without a name, for
+    all feeds.
 
     Parameters
     ----------
     commission : float
         Share of an order's value.
+    per_share : float
+        Money for each share.
+    fixed : float
+        Money for each order; for turning a position round twice, as closing one and opening the other are two.
+    feed : ForecastData, optional
+        Its dividends are chained into its prices, so that a traded share stands for more than one real share: with
+        the feed given here, `per_share` counts real ones. Without it the shares are counted as they are traded.
     borrow : float
-        Share of a short position's value, a year of 365 days.
+        Share of a short position's market value, a year of 365 days (backtrader takes the entry price's).
     """
 
-    params = (("borrow", 0.0), ("stocklike", True), ("commtype", bt.CommInfoBase.COMM_PERC))
+    params = (
+        ("borrow", 0.0), ("per_share", 0.0), ("fixed", 0.0), ("feed", None), ("stocklike", True),
+        ("commtype", bt.CommInfoBase.COMM_PERC),
+    )  # fmt: skip
 
     def __init__(self, **_: Any) -> None:
         super().__init__()
         self.borrow_paid = 0.0
+        if self.p.feed is not None and not hasattr(self.p.feed.lines, "growth"):
+            raise InputError(
+                f"CommissionInfo(feed=...): {type(self.p.feed).__name__} does not say how dividends raised its prices. "
+                "Use a ForecastData, or leave feed out and trade raw prices."
+            )
+
+    def _getcommission(self, size: float, price: float, pseudoexec: bool) -> float:
+        if not size:
+            return 0.0
+        share = super()._getcommission(size, price, pseudoexec)
+        real = abs(size) * (self.p.feed.growth[0] if self.p.feed is not None else 1.0)
+        return float(share + self.p.per_share * real + self.p.fixed)
 
     def get_credit_interest(self, data: Any, pos: Any, dt: Any) -> float:
         """Return the borrow due since the last bar, on the value at that bar's close."""

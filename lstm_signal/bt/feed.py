@@ -97,8 +97,9 @@ class NoRepeats:
 class ForecastData(PricesData):
     """A price feed with a model's forecasts as lines: `forecast`, `lower`, `upper`, `spread` and `strength`.
 
-    Dividends are chained forward into the prices (`total_return`). A strategy's `next` is first called at the first
-    forecast; bars without one in between are NaN. `ForecastStrategy` takes its forecasts from this feed by itself.
+    Dividends are chained forward into the prices (`total_return`); a line `growth` says by how much they have raised
+    them. A strategy's `next` is first called at the first forecast; bars without one in between are NaN.
+    `ForecastStrategy` takes its forecasts from this feed by itself.
 
     Parameters
     ----------
@@ -126,15 +127,16 @@ class ForecastData(PricesData):
     True
     """
 
-    lines: Any = FORECAST_LINES
-    params: Any = (("forecasts", None), *((name, -1) for name in FORECAST_LINES))
+    lines: Any = (*FORECAST_LINES, "growth")
+    params: Any = (("forecasts", None), *((name, -1) for name in (*FORECAST_LINES, "growth")))
 
     def __init__(self) -> None:
         prices = as_prices(self.p.dataname)
         self.forecasts = resolve(self.p.forecasts, type(self).__name__)
         check_same_prices(self.forecasts, prices)
         said = self.forecasts.frame[list(FORECAST_LINES)].reindex(prices.index)
-        self.p.dataname = total_return(prices).join(said)
+        chained = total_return(prices)
+        self.p.dataname = chained.join(said).assign(growth=chained["close"] / prices["close"])
         super().__init__()
         first = int(np.argmax(said["forecast"].notna().to_numpy()))
         self.updateminperiod(first + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import backtrader as bt
@@ -12,12 +13,16 @@ import numpy as np
 import pandas as pd
 
 from lstm_signal.bars import COLUMNS
+from lstm_signal.bt.indicators import FORECAST_LINES
 from lstm_signal.errors import InputError
 from lstm_signal.fits import mean_and_spread
 from lstm_signal.forecaster import DEFAULT_SEED, FittedForecaster, Forecaster
 from lstm_signal.forecasts import Forecasts
-from lstm_signal.intervals import MIN_STRENGTH
+from lstm_signal.intervals import MIN_STRENGTH, LiveInterval
 from lstm_signal.schedule import WalkForward
+from lstm_signal.windows import FEATURE_COLUMNS, built_in, outcomes
+
+_PLACES = {name: 1 + COLUMNS.index(name) for name in FEATURE_COLUMNS}  # in a row that begins with its stamp
 
 
 @dataclass(frozen=True)
@@ -53,14 +58,14 @@ class Streaming:
 class StreamingForecast(bt.Indicator):
     """Steps a fitted forecaster bar by bar, and fits it again when the schedule says so, on the bars seen by then.
 
-    Lines: `forecast`, `spread` and `strength`, the bits of `forecast(prices, recipe, schedule, seed=seed)` over the
-    same bars. A bar whose stamp is not later than the one before is a repetition and changes nothing. The feed's
-    prices are taken as they are; a line `dividend` counts, where the feed has one.
+    Lines: `forecast`, `lower`, `upper`, `spread` and `strength`, the bits of `forecast(prices, recipe, schedule,
+    seed=seed)` over the same bars. A bar whose stamp is not later than the one before is a repetition and changes
+    nothing. The feed's prices are taken as they are; a line `dividend` counts, where the feed has one.
 
     Parameter `walk` is a `Streaming`.
     """
 
-    lines: Any = ("forecast", "spread", "strength")
+    lines: Any = FORECAST_LINES
     params = (("walk", None),)
     plotinfo = {"plot": False}
     _nextforce = True  # bar by bar, whatever else the Cerebro does at once
@@ -74,14 +79,15 @@ class StreamingForecast(bt.Indicator):
         self.columns = [(getattr(self.data.lines, name, None), missing.get(name, math.nan)) for name in COLUMNS]
         self.rows: deque[tuple[Any, ...]] = deque(maxlen=None if self.schedule.anchored else self.first + 1)
         self.seen, self.count, self.squares = 0, 0, 0.0
-        self.said = (math.nan, math.nan, math.nan)
-        self.made: list[dict[str, Any]] = []
+        self.said = (math.nan,) * len(FORECAST_LINES)
+        self.interval = LiveInterval(self.recipe.lag, self.recipe.coverage)
+        self.made: list[tuple[Any, ...]] = []
         self.fitted: FittedForecaster | None = None
 
     @property
     def forecasts(self) -> Forecasts:
         """What was said so far, as Forecasts; InputError before the first."""
-        frame = pd.DataFrame(self.made, columns=["date", *self.lines.getlinealiases(), "mean", "fit", "data_through"])
+        frame = pd.DataFrame(self.made, columns=["date", *FORECAST_LINES, "mean", "fit", "data_through"])
         frame = frame.set_index(pd.DatetimeIndex(frame.pop("date")))
         target, horizon = self.recipe.resolved_target, self.recipe.horizon
         return Forecasts.from_frame(frame, name=self.name, target=target, horizon=horizon)
@@ -112,11 +118,12 @@ class StreamingForecast(bt.Indicator):
         stamp = pd.Timestamp(at.date()) if daily else pd.Timestamp(at).round("ms")
         return stamp, *(line[0] if line is not None else missing for line, missing in self.columns)
 
-    def _say(self) -> tuple[float, float, float]:
-        """Return forecast, spread and strength at the newest bar."""
+    def _say(self) -> tuple[float, ...]:
+        """Return the lines at the newest bar."""
+        self._realise()
         since = self.seen - 1 - self.first
         if since < 0:
-            return math.nan, math.nan, math.nan
+            return (math.nan,) * len(FORECAST_LINES)
         due = since % self.schedule.test == 0
         members = self._refit() if due else self.stream.members_at(self._bar(self.rows[-1]))
         forecast, spread = (float(part[0]) for part in mean_and_spread([np.array([each]) for each in members]))
@@ -124,9 +131,17 @@ class StreamingForecast(bt.Indicator):
         strong = self.count >= MIN_STRENGTH and self.squares > 0
         strength = float(excess / np.sqrt(self.squares / self.count)) if strong else math.nan
         self.count, self.squares = self.count + 1, self.squares + excess * excess
-        said = dict(zip(self.lines.getlinealiases(), (forecast, spread, strength), strict=True))
-        self.made.append({"date": self.rows[-1][0], **said, "mean": self.stream.scaler.y_mean, **self.origin()})
-        return forecast, spread, strength
+        width = self.interval.half_width(forecast)
+        said = (forecast, forecast - width, forecast + width, spread, strength)
+        self.made.append((self.rows[-1][0], *said, self.stream.scaler.y_mean, *self.origin().values()))
+        return said
+
+    def _realise(self) -> None:
+        """Take the newest bar's return, and the outcome it brings, into the interval."""
+        shown = list(islice(reversed(self.rows), self.recipe.lag + 1))[::-1]
+        columns = {name: np.array([row[place] for row in shown]) for name, place in _PLACES.items()}
+        known = outcomes(columns, self.recipe.resolved_target, self.recipe.horizon)
+        self.interval.take(built_in(columns, "return")[-1], known[0])
 
     def _refit(self) -> list[float]:
         """Fit on the bars seen and bring the stream up to the newest of them; return what its members say there."""

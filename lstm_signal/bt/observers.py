@@ -12,7 +12,7 @@ class ForecastBand(bt.Observer):
     """The predicted next value and its interval over the price, `horizon` bars after it was said.
 
     `cerebro.addobservermulti(ForecastBand)`; `addobserver` would draw it below. Lines: `predicted`, `lower` and `upper`
-    [price]; the interval is NaN where none is known, as while a walk streams. For a `ForecastStrategy`, its first
+    [price]; the interval is NaN where none is known. For a `ForecastStrategy`, its first
     model; else the feed must be a `ForecastData`.
     """
 
@@ -33,5 +33,4 @@ class ForecastBand(bt.Observer):
             return
         close = self.data.close[-ago]
         for line, name in (("predicted", "forecast"), ("lower", "lower"), ("upper", "upper")):
-            said = getattr(source.lines, name, None)
-            getattr(self.lines, line)[0] = math.nan if said is None else close * math.exp(said[-ago])
+            getattr(self.lines, line)[0] = close * math.exp(getattr(source.lines, name)[-ago])
