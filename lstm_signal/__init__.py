@@ -10,7 +10,8 @@ The flow goes one way, and a module imports only from its left::
          -> road -> options -> cli, commands, housekeeping
 
 `errors`, `files`, `measures`, `plots` and `tables` import nothing of ours but each other, so any module may call them.
-The public names below, and the modules `bt` and `plots`, load when first used: importing the package loads neither torch nor pandas.
+The public names below, and the modules `bt` and `plots`, load when first used: importing the package loads neither
+torch nor pandas.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ import importlib.metadata
 import json
 import os
 import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -128,26 +130,37 @@ class Member:
         return self.scaler.unscale_target(answers)
 
 
-def mean_and_spread(members: list[Array]) -> tuple[Array, Array]:
-    """Return (bars,) the members' mean and their deviation (n - 1; NaN for one member).
+def mean_and_spread(members: Sequence[Any]) -> tuple[Any, Any]:
+    """Return (bars,) the members' mean and their deviation (n - 1; NaN for one member); of numbers, two numbers.
 
     Added in the members' order, one bar beside the other: the same bits for one bar as for many.
     """
-    mean = sum(members[1:], start=members[0].copy()) / len(members)
+    mean = sum(members[1:], start=members[0]) / len(members)
     if len(members) == 1:
-        return mean, np.full_like(mean, np.nan)
-    squares = sum(((member - mean) ** 2 for member in members[1:]), start=(members[0] - mean) ** 2)
+        return mean, mean * np.nan
+    away = [member - mean for member in members]
+    squares = sum((each * each for each in away[1:]), start=away[0] * away[0])
     return mean, np.sqrt(squares / (len(members) - 1))
 
 
 @cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
+def _blas() -> list[Any]:
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
-def one_blas_thread() -> Any:
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
     """One BLAS thread inside: with two, OpenBLAS splits larger products otherwise and the last bits change."""
-    return _blas().limit(limits=1, user_api="blas")
+    before = [(library, library.num_threads) for library in _blas()]
+    try:
+        for library, threads in before:
+            if threads != 1:
+                library.set_num_threads(1)
+        yield
+    finally:
+        for library, threads in before:
+            if threads != 1:
+                library.set_num_threads(threads)
 
 
 @cache

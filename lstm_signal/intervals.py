@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
 
 import numpy as np
@@ -76,8 +77,13 @@ def half_width(residuals: Array, sigma: Array, known_after: int, coverage: float
 
 def conformal(realised: Array, coverage: float) -> float:
     """Return the ceil((n + 1) * coverage)-th smallest of the n values; NaN while they are too few for that rank."""
-    rank = math.ceil((len(realised) + 1) * coverage - 1e-9)  # 1e-9: 100 * .55 is a hair above 55
-    return float(np.partition(realised, rank - 1)[rank - 1]) if 1 <= rank <= len(realised) else math.nan
+    rank = _rank(len(realised), coverage)
+    return float(np.partition(realised, rank - 1)[rank - 1]) if rank else math.nan
+
+
+def _rank(count: int, coverage: float) -> int:
+    rank = math.ceil((count + 1) * coverage - 1e-9)  # 1e-9: 100 * .55 is a hair above 55
+    return rank if 1 <= rank <= count else 0
 
 
 class LiveInterval:
@@ -93,7 +99,8 @@ class LiveInterval:
         self.known_after, self.coverage, self.volatility = known_after, coverage, Volatility()
         self.sigma = math.nan
         self.made: deque[tuple[float, float]] = deque(maxlen=known_after)  # forecasts not yet realised, and sigma
-        self.scaled: deque[float] = deque(maxlen=MAX_RESIDUALS)
+        self.scaled: deque[float] = deque()  # by age, and in order
+        self.ordered: list[float] = []
 
     def take(self, change: float, outcome: float) -> None:
         """Take the next bar's return, and the outcome that is realised at it, of `known_after` bars before."""
@@ -103,8 +110,12 @@ class LiveInterval:
             scaled = abs(outcome - forecast) / sigma if sigma else math.inf
             if math.isfinite(scaled):
                 self.scaled.append(scaled)
+                insort(self.ordered, scaled)
+            if len(self.scaled) > MAX_RESIDUALS:
+                del self.ordered[bisect_left(self.ordered, self.scaled.popleft())]
 
     def half_width(self, forecast: float) -> float:
         """Return the half width of the interval of the forecast made at this bar."""
         self.made.append((forecast, self.sigma))
-        return conformal(np.array(self.scaled), self.coverage) * self.sigma
+        rank = _rank(len(self.ordered), self.coverage)
+        return self.ordered[rank - 1] * self.sigma if rank else math.nan

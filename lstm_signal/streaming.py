@@ -59,7 +59,7 @@ class Stream:
             If a price is missing or no positive number. The bar is not taken: give it again, corrected.
         """
         said = self.members_at(bar)
-        return float(mean_and_spread([np.array([each]) for each in said])[0][0])
+        return float(mean_and_spread(said)[0])
 
     def members_at(self, bar: Mapping[str, float] | pd.Series | Any) -> list[float]:
         """Take the next bar; return what each member says at its close, NaN while the first window fills."""

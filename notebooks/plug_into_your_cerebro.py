@@ -99,13 +99,13 @@ plots.cerebro(with_rates, volume=False)
 
 # %% [markdown]
 # ## backtrader's own way: a signal
-# `ForecastSignal` goes into `add_signal`; a sizer says how much.
+# `ForecastSignal` goes into `add_signal`; `ForecastSizer` buys the more, the stronger the forecast.
 
 # %%
 signalled = bt.Cerebro(stdstats=False)
 signalled.adddata(lbt.PricesData(dataname=ls.total_return(prices)))
 signalled.add_signal(bt.SIGNAL_LONGSHORT, lbt.ForecastSignal, forecasts=forecasts, threshold=0.3)
-signalled.addsizer(bt.sizers.PercentSizer, percents=90)
+signalled.addsizer(lbt.ForecastSizer, forecasts=forecasts, exposure=0.9)
 signalled.broker.set_cash(100_000)
 signalled.run()
 print(f"{signalled.broker.getvalue():,.0f}")
@@ -122,6 +122,24 @@ live = cerebro_with(
 streamed = live.run()[0].models[0].forecasts
 print(bool((streamed.frame["forecast"] == forecasts.frame["forecast"]).all()))
 print(f"{live.broker.getvalue():,.0f}")
+
+# %% [markdown]
+# ## Many feeds
+# `top_k` holds the feed of the greatest strength. The second feed here starts a hundred bars late and holds nobody up.
+# Filled at the next close, as the S&P 500's opens are copies of the close before; `members_of` says who belonged when.
+
+# %%
+portfolio = bt.Cerebro()
+portfolio.broker = lbt.Broker(cash=100_000)
+for name, start in (("nasdaq", 0), ("sp500", 100)):
+    bars = ls.sample_prices(name).iloc[-700 + start :]
+    linear = ls.forecast(bars, ls.Forecaster(cell="linear", window=10, target="next_close"), schedule, progress=False)
+    portfolio.adddata(lbt.ForecastData(dataname=bars, forecasts=linear), name=name)
+members = pd.DataFrame({"ticker": ["nasdaq", "sp500"], "start": "1999-01-01", "end": ""})
+portfolio.addstrategy(ls.load_strategy("top_k"), fill="next_close", members_of=members)
+log = pd.DataFrame(portfolio.run()[0].log)
+print(f"{portfolio.broker.getvalue():,.0f}")
+log[["sent", "feed", "wanted", "strength", "data_through"]].round(2).head()
 
 # %% [markdown]
 # ## Which threshold?

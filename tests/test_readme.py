@@ -8,10 +8,14 @@ import shlex
 import sys
 from pathlib import Path
 
+import backtrader as bt
 import pandas as pd
 import pytest
 
+import lstm_signal as ls
 from lstm_signal.cli import main
+from tests.conftest import SHORT
+from tests.conftest import TINY as TINY_RECIPE
 from tests.yahoo_server import Symbol, days
 
 TINY = shlex.split("--train 60 --test 30 --window 5 --hidden 4 --epochs 1 --members 2")
@@ -39,7 +43,7 @@ def printed_and_shown(text: str) -> list[tuple[str, str]]:
 def test_the_readme_prints_what_it_shows(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pairs = printed_and_shown(README.read_text(encoding="utf-8"))
-    assert sum(bool(shown) for _, shown in pairs) == 3
+    assert sum(bool(shown) for _, shown in pairs) == 4
     for printed, shown in pairs:
         # The words and the shape are the same; a number may differ in what another processor rounds otherwise.
         assert NUMBER.sub("#", printed).split() == NUMBER.sub("#", shown).split()
@@ -47,6 +51,42 @@ def test_the_readme_prints_what_it_shows(tmp_path, monkeypatch: pytest.MonkeyPat
         assert numbers[0] == pytest.approx(numbers[1], rel=0.05, abs=0.05)
     assert (tmp_path / "reports" / "first" / "report.json").is_file()
     assert (tmp_path / "linear.csv").is_file()
+
+
+def test_the_readmes_table_of_plugs_can_be_plugged(tmp_path, monkeypatch: pytest.MonkeyPatch, said, paid) -> None:
+    """Every call in the table's first and second column is made, and a Cerebro of them runs."""
+    monkeypatch.chdir(tmp_path)
+    text = README.read_text(encoding="utf-8").split("## In one's own Cerebro", 1)[1]
+    table = re.search(r"\| \| \|\n\|---\|---\|\n((?:\|.*\n)+)", text)
+    assert table
+    cerebro = bt.Cerebro()
+    names = {name: getattr(ls.bt, name) for name in ls.bt.__all__}
+    names |= {"bt": bt, "lstm_signal": ls, "cerebro": cerebro, "prices": paid, "forecasts": said}
+    names |= {"recipe": TINY_RECIPE, "schedule": SHORT, "a": said, "b": said}
+    calls = [span for span in re.findall(r"`([^`]+)`", table[1]) if re.fullmatch(r"[\w.]+\(.*\)", span)]
+    assert len(calls) >= 8
+    cerebro.adddata(ls.bt.ForecastData(dataname=paid, forecasts=said), name="A")
+    drawing = [call for call in calls if "plots" in call]
+    for call in set(calls) - set(drawing):
+        eval(call, names)
+    cerebro.run()
+    for call in drawing:
+        eval(call, names)
+    assert Path("run.png").stat().st_size > 10_000
+
+
+def test_the_strategies_own_pages_classes_run(tmp_path, monkeypatch: pytest.MonkeyPatch, said, paid) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (README.parent / "strategies" / "README.md").read_text(encoding="utf-8")
+    single, many = (code for kind, code in BLOCK.findall(text) if kind == "python")
+    Path("with_the_trend.py").write_text(single)
+    Path("all_strong.py").write_text(many)
+    assert ls.backtest(paid, said, "with_the_trend.py", period=10, threshold=0.1).fills.size
+    cerebro = bt.Cerebro()
+    cerebro.adddata(ls.bt.ForecastData(dataname=paid, forecasts=said), name="A")
+    members = pd.DataFrame({"ticker": ["A"], "start": ["1990-01-01"], "end": [None]})
+    cerebro.addstrategy(ls.load_strategy("all_strong.py"), threshold=0.1, members_of=members)
+    assert cerebro.run()[0].log
 
 
 def run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

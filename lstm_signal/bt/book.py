@@ -36,6 +36,8 @@ class Book:
         self.models = [self._lines(item) for item in several]
         self.forecast, self.strength = self.models[0].lines.forecast, self.models[0].lines.strength
         self.wanted, self.seen = 0.0, False
+        # Kept, as backtrader looks each of them up anew: half of what a bar costs.
+        self._close, self._said = data.lines.close, [model.lines.forecast for model in self.models]
         self._pending: Any = None
         self._anew, self._bars = False, 0  # whether an order is to be sent whatever is held; bars taken
 
@@ -52,7 +54,7 @@ class Book:
 
     def due(self) -> bool:
         """Take a new bar; False if there is none, or an order is still on its way: the next bar asks again."""
-        bars = len(self.data)
+        bars = len(self._close)
         if bars == self._bars:
             return False  # another feed's bar
         self._bars = bars
@@ -64,7 +66,7 @@ class Book:
 
     def spoke(self) -> bool:
         """Whether every model said something at the current bar."""
-        there = all(math.isfinite(model.lines.forecast[0]) for model in self.models)
+        there = all(math.isfinite(said[0]) for said in self._said)
         self.seen = self.seen or there
         return there
 
@@ -80,7 +82,7 @@ class Book:
         An order goes out when another exposure is wanted, when the last order was refused, and when the actual
         exposure has drifted.
         """
-        p, price, size = self.strategy.p, float(self.data.close[0]), self.size
+        p, price, size = self.strategy.p, float(self._close[0]), self.size
         share = self.wanted * float(p.exposure)
         anew, self._anew = self._anew, False
         if not value > 0 or not (anew or abs(size * price / value - share) > p.drift):

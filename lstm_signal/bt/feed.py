@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lstm_signal.bars import as_prices, total_return
-from lstm_signal.bt.indicators import FORECAST_LINES, resolve
+from lstm_signal.bt.indicators import FORECAST_LINES, move_on, resolve
 from lstm_signal.forecasts import check_same_prices
 
 
@@ -64,7 +64,17 @@ class PricesData(bt.feeds.PandasData):
 
     def advance(self, size: int = 1, datamaster: Any = None, ticks: bool = True) -> None:
         """Move on to the next bar."""
-        super().advance(size, datamaster, ticks and not self._whole)
+        if self._whole and datamaster is None:
+            move_on(self.lines, size)
+        else:
+            super().advance(size, datamaster, ticks and not self._whole)
+
+    def advance_peek(self) -> float:
+        """Return when the next bar is due; infinity after the last one."""
+        if not self._whole:
+            return float(super().advance_peek())
+        times, following = self.lines.datetime.array, self.lines.datetime.idx + 1
+        return float(times[following]) if following < len(times) else math.inf
 
     def _at_once(self) -> bool:
         """Whether no bar has to be looked at by itself."""

@@ -15,8 +15,8 @@ from lstm_signal.errors import InputError, LookAheadError
 from lstm_signal.forecasts import Forecasts, read_forecasts
 
 FORECAST_LINES = ("forecast", "lower", "upper", "spread", "strength")
-_DAY_MS = 86_400_000
-_EPOCH = 719_163  # date.toordinal() of 1970-01-01: backtrader counts days as date.toordinal() does
+DAY_MS = 86_400_000
+EPOCH = 719_163  # date.toordinal() of 1970-01-01: backtrader counts days as date.toordinal() does
 
 
 def resolve(forecasts: object, user: str, feed: object = None) -> Forecasts:
@@ -51,13 +51,13 @@ class Dates:
         stamps = stamps_of(frame)
         self.name = name
         self.daily = bool((stamps == stamps.normalize()).all())
-        self.keys = stamps.as_unit("ms").asi8 // (_DAY_MS if self.daily else 1)
+        self.keys = stamps.as_unit("ms").asi8 // (DAY_MS if self.daily else 1)
 
     def rows(self, times: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Return the row of each of backtrader's times (days since year 1), -1 where there is none."""
-        days = times - _EPOCH
+        days = times - EPOCH
         if not self.daily:
-            keys = np.rint(days * _DAY_MS).astype(np.int64)
+            keys = np.rint(days * DAY_MS).astype(np.int64)
         else:
             keys = np.floor(days).astype(np.int64)
             again = np.flatnonzero(np.diff(keys) == 0)
@@ -70,6 +70,13 @@ class Dates:
         rows = np.searchsorted(self.keys, keys)
         rows[rows == len(self.keys)] = 0
         return np.where(self.keys[rows] == keys, rows, -1)
+
+
+def move_on(lines: Any, size: int) -> None:
+    """Do what ``lines.advance(size)`` does, for lines that are all there: a tenth of what a bar costs."""
+    for line in lines:
+        line._idx += size
+        line.lencount += size
 
 
 class _ByDate(bt.Indicator):
@@ -88,6 +95,10 @@ class _ByDate(bt.Indicator):
         self.before = now  # kept here: with exactbars the feed remembers no bar but the current one
         for line, values in zip(self.lines, self.values, strict=True):
             line[0] = values[row] if row >= 0 else np.nan
+
+    def advance(self, size: int = 1) -> None:
+        """Move on to the next bar, of those looked up at once."""
+        move_on(self.lines, size)
 
     def once(self, start: int, end: int) -> None:
         """Look all preloaded bars up at once."""
@@ -119,7 +130,8 @@ class Forecast(_ByDate):
     def __init__(self, *_: Any, **__: Any) -> None:  # backtrader has taken feed and parameters out by now
         self.forecasts = resolve(self.p.forecasts, type(self).__name__)
         self._hold(self.forecasts.name, self.forecasts.frame)
-        self.origins = {name: self.forecasts.frame[name].array for name in ("fit", "data_through")}
+        fit, through = self.forecasts.frame["fit"], self.forecasts.frame["data_through"]
+        self.origins = {"fit": fit.tolist(), "data_through": through.array}
 
     def check(self) -> None:
         """Raise LookAheadError if a fit has seen a bar after one that it spoke at."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import backtrader as bt
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lstm_signal.bars import COLUMNS
-from lstm_signal.bt.indicators import FORECAST_LINES
+from lstm_signal.bt.indicators import DAY_MS, EPOCH, FORECAST_LINES
 from lstm_signal.errors import InputError
 from lstm_signal.fits import mean_and_spread
 from lstm_signal.forecaster import DEFAULT_SEED, FittedForecaster, Forecaster
@@ -22,7 +21,7 @@ from lstm_signal.intervals import MIN_STRENGTH, LiveInterval
 from lstm_signal.schedule import WalkForward
 from lstm_signal.windows import FEATURE_COLUMNS, built_in, outcomes
 
-_PLACES = {name: 1 + COLUMNS.index(name) for name in FEATURE_COLUMNS}  # in a row that begins with its stamp
+_PLACES = [1 + COLUMNS.index(name) for name in FEATURE_COLUMNS]  # in a row that begins with its stamp
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,7 @@ class StreamingForecast(bt.Indicator):
         self.seen, self.count, self.squares = 0, 0, 0.0
         self.said = (math.nan,) * len(FORECAST_LINES)
         self.interval = LiveInterval(self.recipe.lag, self.recipe.coverage)
+        self.recent = np.full((len(_PLACES), self.recipe.lag + 1), np.nan)
         self.made: list[tuple[Any, ...]] = []
         self.fitted: FittedForecaster | None = None
 
@@ -113,10 +113,10 @@ class StreamingForecast(bt.Indicator):
 
     def _row(self) -> tuple[Any, ...]:
         """Return the current bar, stamped as prices are: a day by its date, an instant to the millisecond."""
-        at = bt.num2date(self.data.datetime[0])
-        daily = self.data._timeframe >= bt.TimeFrame.Days
-        stamp = pd.Timestamp(at.date()) if daily else pd.Timestamp(at).round("ms")
-        return stamp, *(line[0] if line is not None else missing for line, missing in self.columns)
+        days = self.data.datetime[0] - EPOCH
+        stamp = int(days) * DAY_MS if self.data._timeframe >= bt.TimeFrame.Days else round(days * DAY_MS)
+        values = (line[0] if line is not None else missing for line, missing in self.columns)
+        return pd.Timestamp(stamp * 1_000_000), *values
 
     def _say(self) -> tuple[float, ...]:
         """Return the lines at the newest bar."""
@@ -126,7 +126,7 @@ class StreamingForecast(bt.Indicator):
             return (math.nan,) * len(FORECAST_LINES)
         due = since % self.schedule.test == 0
         members = self._refit() if due else self.stream.members_at(self._bar(self.rows[-1]))
-        forecast, spread = (float(part[0]) for part in mean_and_spread([np.array([each]) for each in members]))
+        forecast, spread = map(float, mean_and_spread(members))
         excess = forecast - self.stream.scaler.y_mean
         strong = self.count >= MIN_STRENGTH and self.squares > 0
         strength = float(excess / np.sqrt(self.squares / self.count)) if strong else math.nan
@@ -138,8 +138,9 @@ class StreamingForecast(bt.Indicator):
 
     def _realise(self) -> None:
         """Take the newest bar's return, and the outcome it brings, into the interval."""
-        shown = list(islice(reversed(self.rows), self.recipe.lag + 1))[::-1]
-        columns = {name: np.array([row[place] for row in shown]) for name, place in _PLACES.items()}
+        self.recent[:, :-1] = self.recent[:, 1:]
+        self.recent[:, -1] = [self.rows[-1][place] for place in _PLACES]
+        columns = dict(zip(FEATURE_COLUMNS, self.recent, strict=True))
         known = outcomes(columns, self.recipe.resolved_target, self.recipe.horizon)
         self.interval.take(built_in(columns, "return")[-1], known[0])
 
