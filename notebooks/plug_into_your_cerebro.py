@@ -139,7 +139,7 @@ members = pd.DataFrame({"ticker": ["nasdaq", "sp500"], "start": "1999-01-01", "e
 portfolio.addstrategy(ls.load_strategy("top_k"), fill="next_close", members_of=members)
 log = pd.DataFrame(portfolio.run()[0].log)
 print(f"{portfolio.broker.getvalue():,.0f}")
-log[["sent", "feed", "wanted", "strength", "data_through"]].round(2).head()
+log[["sent", "feed", "wanted", "strength", "data_through"]].round({"strength": 2}).head()
 
 # %% [markdown]
 # ## Which threshold?
