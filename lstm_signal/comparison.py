@@ -23,6 +23,7 @@ from lstm_signal.forecasts import Forecasts, check_same_prices, told_failures
 from lstm_signal.measures import FORECAST_ROWS, TRADING_ROWS, Measure, describe, forecast_measures, undefined
 from lstm_signal.runs import Run, backtest
 from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
+from lstm_signal.verdict import weigh
 from lstm_signal.walk import check_names, versions
 
 SCHEMA = 1
@@ -63,6 +64,11 @@ class Comparison:
         values = {model: {key: measures[key]["value"] for key in rows} for model, measures in self.report[kind].items()}
         return pd.DataFrame(values, index=list(rows), dtype="float64")
 
+    @property
+    def verdict(self) -> list[str]:
+        """Three sentences: is it skill, is one of two models better, did it make money beyond exposure and luck."""
+        return [answer["sentence"] for answer in self.report["verdict"]]
+
     def __repr__(self) -> str:
         models = ", ".join(self.report["models"])
         return f"<Comparison of {models} on {self.report['prices']['name']}, {self.report['forecast_bars']} bars>"
@@ -70,11 +76,18 @@ class Comparison:
     def __str__(self) -> str:
         tables, reasons = self._shown()
         drawn = [text_table(*table) for table in tables]
-        return "\n\n".join(["\n".join(self._head()), *drawn, "\n".join(reasons)])
+        return "\n\n".join(["\n".join(self.verdict), "\n".join(self._head()), *drawn, "\n".join(reasons)])
 
     def _repr_html_(self) -> str:
         tables, reasons = self._shown()
-        return "".join([html_lines(self._head()), *(html_table(*table) for table in tables), html_lines(reasons)])
+        return "".join(
+            [
+                html_lines(self.verdict),
+                html_lines(self._head()),
+                *(html_table(*table) for table in tables),
+                html_lines(reasons),
+            ]
+        )
 
     def _shown(self) -> tuple[list[tuple[str, list[str], list[list[str]]]], list[str]]:
         """Return both tables as title, header and rows of text, and the reasons for their dashes."""
@@ -191,6 +204,7 @@ def compare(
     models = _comparable(models)
     for model in models:
         check_same_prices(model, prices)
+    given = len(models)
     models = _on_common_bars([*models, *linear_beside(prices, models)])
     reference = next((model for model in models if model.audited), models[0])  # whose training mean is known
     joined = [*models, *naive_and_mean(reference)]
@@ -200,7 +214,9 @@ def compare(
     with warnings.catch_warnings():  # said once, by the first run
         warnings.simplefilter("ignore", UserWarning)
         runs[BUY_AND_HOLD] = backtest(prices, models[0], BUY_AND_HOLD, costs=costs, fill=fill, **held)
+    tried = {model.name: runs[model.name] for model in models}
     report = _report(prices, models, runs, costs) | {
+        "verdict": weigh(prices, models[:given], tried),
         "forecasts": _forecast_measures(prices, joined),
         "trading": {name: run.describe() for name, run in runs.items()},
     }

@@ -192,6 +192,16 @@ def minimum_track_record(sharpe: float, against: float, skew: float, kurtosis: f
     return float(1 + spread * (stats.norm.ppf(confidence) / (sharpe - against)) ** 2)
 
 
+def block_length(data: Array) -> int:
+    """Return the mean length of a stationary bootstrap's blocks that the longest memory among the columns asks for.
+
+    Politis and White, Econometric Reviews 23:53 (2004), doi:10.1081/ETR-120028836.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):  # a column that stands still for long asks for nothing
+        lengths = optimal_block_length(data)["stationary"].to_numpy()
+    return max(1, round(float(np.nanmax(lengths)))) if np.isfinite(lengths).any() else 1
+
+
 class Alpha(NamedTuple):
     """What a strategy earned beyond its exposure to the asset, a fraction a bar, with its standard error."""
 
@@ -247,9 +257,7 @@ def best_alpha(strategies: Array, asset: Array, *, draws: int = 999, seed: int =
         return [NAN] * len(values)
     kept = strategies[:, tried]
     together = np.column_stack([asset, kept])
-    lengths = optimal_block_length(kept)["stationary"].to_numpy()
-    block = max(1, round(float(np.nanmax(lengths)))) if np.isfinite(lengths).any() else 1
-    bootstrap = StationaryBootstrap(block, together, seed=np.random.default_rng(seed))
+    bootstrap = StationaryBootstrap(block_length(kept), together, seed=np.random.default_rng(seed))
     largest = []
     for (drawn,), _ in bootstrap.bootstrap(draws):
         sample = np.asarray(drawn, dtype="float64")

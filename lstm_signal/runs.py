@@ -38,8 +38,8 @@ class Run:
         The model's and the strategy's name.
     equity : Series
         Value of cash and position at each close, in money.
-    returns : Series
-        Simple returns of equity, a fraction a bar.
+    returns, cash_returns : Series
+        Simple returns of equity, and of cash at its rate, a fraction a bar.
     positions : DataFrame
         At each close: `size` [shares], `close`, `value`, `exposure` [value / equity], `cash`, and `borrow` and
         `interest` paid and earned since the start. Shares and prices are those of `total_return(prices)`.
@@ -60,6 +60,7 @@ class Run:
     strategy: str
     equity: pd.Series
     returns: pd.Series
+    cash_returns: pd.Series
     positions: pd.DataFrame
     orders: pd.DataFrame
     fills: pd.DataFrame
@@ -294,8 +295,9 @@ def _collect(
     trades = pd.DataFrame(recorder.trades, columns=["entry", "exit", "long", "pnl", "pnl_net"])
     seconds = pd.Series(np.diff(stamps_of(equity).asi8) / 1e9, index=returns.index)
     paid = fills["commission"].sum() + fills["slippage"].sum() + bars["borrow"].iloc[-1]
+    of_cash = (rate[returns.index] * seconds / YEAR).rename("cash")
     measures = trading_measures(
-        returns, rate[returns.index] * seconds / YEAR, positions["exposure"],
+        returns, of_cash, positions["exposure"],
         (fills["size"] * fills["price"]).abs().sum(), paid, len(trades) + bool(bars["size"].iloc[-1]),
         equity.mean(), about["periods_per_year"],
     )  # fmt: skip
@@ -305,6 +307,7 @@ def _collect(
         strategy,
         equity,
         returns,
+        of_cash,
         positions[columns],
         orders,
         fills,

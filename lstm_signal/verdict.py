@@ -1,0 +1,236 @@
+"""The verdict: whether it is skill, which of two models is better, and whether it made money beyond luck.
+
+Three sentences, each with its number, interval and p-value, and "no evidence" where that is the truth. The three
+p-values are Holm's together, so that on noise *any* of the three says something in fewer than one comparison of twenty:
+benchmarks/calibration.md has the count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from arch.bootstrap import StationaryBootstrap
+from scipy import stats
+
+from lstm_signal.bars import total_return
+from lstm_signal.evidence import NAN, Array, alphas, best_alpha, block_length, holm, mean_test
+from lstm_signal.forecasts import Forecasts
+from lstm_signal.runs import Run
+
+LEVEL = 0.05  # of all three sentences together
+QUESTIONS = ("skill", "difference", "money")
+
+
+class Said(NamedTuple):
+    """What a model said on the bars whose outcome is known, (bars,) each: forecast [log return] and strength."""
+
+    forecast: Array
+    strength: Array
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question's answer before the three are weighed together.
+
+    Attributes
+    ----------
+    about : str
+        The model, or the two, that it is about.
+    value, low, high : float
+        The number and its 95 % interval.
+    unit : str
+    p : float
+        For all models tried, not yet for the three questions; NaN where it is undefined.
+    reason : str
+        Why it is undefined.
+    """
+
+    about: str
+    value: float = NAN
+    low: float = NAN
+    high: float = NAN
+    unit: str = ""
+    p: float = NAN
+    reason: str = ""
+
+
+def weigh(prices: pd.DataFrame, models: Sequence[Forecasts], runs: Mapping[str, Run]) -> list[dict[str, Any]]:
+    """Return the verdict on models and the runs that traded on them.
+
+    Parameters
+    ----------
+    prices : DataFrame
+    models : list of Forecasts
+        Those that the questions are about, on common bars.
+    runs : mapping of str to Run
+        By model, of all that were tried in the comparison.
+    """
+    outcome = models[0].outcomes(prices).to_numpy()
+    mean = next((model for model in models if model.audited), models[0]).frame["mean"].to_numpy()
+    said = {model.name: Said(*(model.frame[name].to_numpy() for name in Said._fields)) for model in models}
+    known = np.isfinite(outcome) & np.all([np.isfinite(each.forecast) for each in said.values()], axis=0)
+    said = {name: Said(each.forecast[known], each.strength[known]) for name, each in said.items()}
+    outcome, mean, horizon = outcome[known], mean[known], models[0].horizon
+    pair = _pair(models)
+    first = runs[models[0].name]
+    asset = total_return(prices)["close"].pct_change().reindex(first.returns.index) - first.cash_returns
+    excess = {name: (run.returns - run.cash_returns).to_numpy() for name, run in runs.items()}
+    alone = Answer(models[0].name, reason="there is no second model")
+    if np.isnan(mean).any():
+        unknown = Answer(" and ".join(said), reason="no training mean: the forecasts were made elsewhere")
+        answers = {"skill": unknown, "difference": unknown if pair else alone}
+    else:
+        answers = {
+            "skill": skill(outcome, mean, said, horizon),
+            "difference": difference(outcome, mean, {name: said[name] for name in pair}, horizon) if pair else alone,
+        }
+    asked = tuple(said)
+    return verdict(answers | {"money": money(excess, asset.to_numpy(), first.about["periods_per_year"], asked)})
+
+
+def _pair(models: Sequence[Forecasts]) -> list[str]:
+    """Return the first LSTM and the first RNN, or the first two models; nothing if there is one."""
+    cells = {model.recipe.cell: model.name for model in reversed(models) if model.recipe is not None}
+    if "lstm" in cells and "rnn" in cells:
+        return [cells["lstm"], cells["rnn"]]
+    return [model.name for model in models[:2]] if len(models) > 1 else []
+
+
+def skill(outcome: Array, mean: Array, models: Mapping[str, Said], horizon: int = 1) -> Answer:
+    """Answer whether a model forecasts better than the training rows' mean.
+
+    The one-sided t of (outcome - mean) (forecast - mean), Holm over the models; R2 with the interval of a stationary
+    bootstrap.
+    """
+    found = {name: mean_test((outcome - mean) * (said.forecast - mean), horizon) for name, said in models.items()}
+    adjusted = dict(zip(found, holm([test.p for test in found.values()]), strict=True))
+    best = min(found, key=lambda name: (math.isnan(found[name].p), found[name].p))
+    if math.isnan(found[best].p):
+        return Answer(best, reason=found[best].reason)
+    losses = np.column_stack([(outcome - models[best].forecast) ** 2, (outcome - mean) ** 2])
+    low, high = interval(losses, _r2)
+    return Answer(best, _r2(losses), low, high, "R2 against the mean", adjusted[best])
+
+
+def _r2(losses: Array) -> float:
+    """Return 1 - squared errors / those of the mean; Campbell and Thompson (2008), doi:10.1093/rfs/hhm055."""
+    own, base = losses.sum(axis=0)
+    return float(1 - own / base) if base > 0 else NAN
+
+
+def difference(outcome: Array, mean: Array, models: Mapping[str, Said], horizon: int = 1) -> Answer:
+    """Answer whether one of two models is better: the two-sided t of their strengths' difference times the outcome.
+
+    Strengths, not errors: a network that overfits has larger errors whatever it knows. Positive: the first is better.
+    """
+    (first, one), (second, other) = models.items()
+    about = f"{first} and {second}"
+    earned = (one.strength - other.strength) * (outcome - mean)
+    earned = earned[np.isfinite(earned)]
+    test = mean_test(earned, horizon, two_sided=True)
+    if math.isnan(test.p):
+        return Answer(about, reason=test.reason)
+    value = float(earned.mean())
+    reach = float(stats.t.ppf(0.975, len(earned) - 1)) * value / test.statistic
+    return Answer(about, value, value - reach, value + reach, "log return a bar and unit of strength", test.p)
+
+
+def money(returns: Mapping[str, Array], asset: Array, periods_per_year: float, asked: tuple[str, ...]) -> Answer:
+    """Answer whether a strategy made money that exposure, costs and luck do not explain.
+
+    The intercept of its excess returns on the asset's, whose p-value counts all strategies of the comparison.
+
+    Parameters
+    ----------
+    returns : mapping of str to ndarray, shape (bars,)
+        Excess returns after costs, a fraction a bar, of everything that was tried.
+    asset : ndarray, shape (bars,)
+        The asset's own.
+    periods_per_year : float
+    asked : tuple of str
+        Whom the question is about; others count as tried.
+    """
+    made = np.column_stack(list(returns.values()))
+    found = dict(zip(returns, zip(alphas(made, asset), best_alpha(made, asset), strict=True), strict=True))
+    best = min(asked, key=lambda name: (math.isnan(found[name][1]), found[name][1], -found[name][0].value))
+    alpha, p = found[best]
+    if math.isnan(p):
+        return Answer(best, reason="fewer than 20 bars, or no return beyond the asset's")
+    reach = 1.959964 * alpha.error * periods_per_year
+    value = alpha.value * periods_per_year
+    return Answer(best, value, value - reach, value + reach, "fraction a year beyond its exposure", p)
+
+
+def interval(data: Array, measure: Callable[[Array], float], *, draws: int = 499, seed: int = 7) -> tuple[float, float]:
+    """Return the 95 % percentile interval of measure(data), by a stationary bootstrap of the rows of data."""
+    bootstrap = StationaryBootstrap(block_length(data), data, seed=np.random.default_rng(seed))
+    drawn = [measure(np.asarray(sample, dtype="float64")) for (sample,), _ in bootstrap.bootstrap(draws)]
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def verdict(answers: Mapping[str, Answer]) -> list[dict[str, Any]]:
+    """Weigh the answers together: one entry a question, as report.json holds them.
+
+    Returns
+    -------
+    list of dict
+        `question`, `sentence`, `evidence` (True or False), `about`, `value`, `low`, `high`, `unit`, `p` (after Holm
+        over the questions); null where undefined, with the `reason`.
+    """
+    adjusted = holm([answer.p for answer in answers.values()])
+    told = []
+    for (question, answer), p in zip(answers.items(), adjusted, strict=True):
+        evidence = bool(p <= LEVEL)
+        numbers = {"value": answer.value, "low": answer.low, "high": answer.high, "p": p}
+        told.append(
+            {"question": question, "sentence": _SENTENCES[question](answer, p, evidence), "evidence": evidence}
+            | {"about": answer.about, "unit": answer.unit, "reason": answer.reason}
+            | {name: float(number) if math.isfinite(number) else None for name, number in numbers.items()}
+        )
+    return told
+
+
+def _skill(answer: Answer, p: float, evidence: bool) -> str:
+    if answer.reason:
+        return f"Skill: nothing can be said of {answer.about}: {answer.reason}."
+    numbers = f"R2 {answer.value:.2%} (95 %: {answer.low:.2%} to {answer.high:.2%}), p {_p(p)}"
+    if evidence:
+        return f"Skill: {answer.about} forecasts better than the mean: {numbers}."
+    return f"Skill: no evidence that a model forecasts better than the mean; {answer.about} comes closest: {numbers}."
+
+
+def _difference(answer: Answer, p: float, evidence: bool) -> str:
+    if answer.reason:
+        return f"Better model: nothing can be said of {answer.about}: {answer.reason}."
+    first, second = answer.about.split(" and ")
+    points = [f"{10_000 * number:+.2f}" for number in (answer.value, answer.low, answer.high)]
+    numbers = f"{points[0]} bp a bar at unit strength (95 %: {points[1]} to {points[2]}), p {_p(p)}"
+    if evidence:
+        better, worse = (first, second) if answer.value > 0 else (second, first)
+        return f"Better model: {better} is better than {worse}; {first} minus {second}: {numbers}."
+    return f"Better model: no evidence that one is better; {first} minus {second}: {numbers}."
+
+
+def _money(answer: Answer, p: float, evidence: bool) -> str:
+    if answer.reason:
+        return f"Money: nothing can be said of {answer.about}: {answer.reason}."
+    numbers = f"{answer.value:+.2%} a year (95 %: {answer.low:+.2%} to {answer.high:+.2%}), p {_p(p)}"
+    if evidence:
+        return f"Money: {answer.about} earned more after costs than its exposure, and luck, explain: {numbers}."
+    return (
+        f"Money: no evidence that a model earned more after costs than its exposure; {answer.about} comes closest: "
+        f"{numbers}."
+    )
+
+
+def _p(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "below 0.001"
+
+
+_SENTENCES = {"skill": _skill, "difference": _difference, "money": _money}
