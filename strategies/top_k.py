@@ -31,3 +31,9 @@ class TopK(PortfolioStrategy):
         share = 1 / (self.p.k * (1 + self.p.short))
         wanted = {book.name: share for book in ranked[: max(0, long)]}
         return wanted | {book.name: -share for book in ranked[max(len(wanted), len(ranked) - max(0, short)) :]}
+
+
+if __name__ == "__main__":
+    from lstm_signal.cli import main
+
+    main("backtest", "--strategy", __file__)

@@ -119,6 +119,44 @@ def test_cash_earns_a_rate_from_the_first_bar_of_any_feed(paid):
     assert value(0) == 1000.0
 
 
+def test_a_second_run_earns_what_the_first_did(paid):
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.broker = Broker(cash=1000.0, cash_rate=0.05)
+    cerebro.adddata(PricesData(dataname=paid))
+    cerebro.addstrategy(bt.Strategy)
+    values = []
+    for _ in range(2):
+        cerebro.run()
+        values.append((cerebro.broker.getvalue(), cerebro.broker.interest_earned))
+    assert values[0] == values[1]
+    assert values[0][1] == pytest.approx(values[0][0] - 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (lambda: CommissionInfo(per_shares=0.01), "CommissionInfo has no parameter 'per_shares'. Did you mean"),
+        (lambda: CommissionInfo(borrow=float("nan")), "borrow=nan must be a finite number, 0 or more"),
+        (lambda: CommissionInfo(fixed="1"), "fixed='1' must be a finite number"),
+        (lambda: CommissionInfo(commission=-0.1), "commission=-0.1 must be a finite number"),
+        (lambda: Broker(cash_rates=0.02), "Broker has no parameter 'cash_rates'. Did you mean"),
+        (lambda: Broker(cash_rate="2%"), "cash_rate='2%' must be a finite number"),
+    ],
+)
+def test_costs_that_cannot_be_meant_are_refused(made, told):
+    with pytest.raises(ls.InputError, match=told):
+        made()
+
+
+def test_borrow_is_not_reckoned_from_a_close_that_is_forgotten(paid, said):
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(ForecastData(dataname=paid, forecasts=said))
+    cerebro.broker.addcommissioninfo(CommissionInfo(borrow=0.1))
+    cerebro.addstrategy(Turns)
+    with pytest.raises(ls.InputError, match="exactbars=1 forgets the close that borrow is due on"):
+        cerebro.run(exactbars=1)
+
+
 # The sizer
 
 
@@ -132,11 +170,13 @@ class Buys(bt.Strategy):
             self.buy()
 
 
-def bought(paid, strength, **params) -> float:
+def bought(paid, strength, by_name=False, **params) -> float:
     frame = pd.DataFrame({"forecast": 0.001, "strength": strength}, index=paid.index)
     forecasts = ls.Forecasts.from_frame(frame, name="a")
+    if by_name:
+        forecasts = {"A": forecasts}
     cerebro = bt.Cerebro(stdstats=False)
-    cerebro.adddata(PricesData(dataname=paid))
+    cerebro.adddata(PricesData(dataname=paid), name="A")
     cerebro.addstrategy(Buys)
     cerebro.addsizer(ForecastSizer, forecasts=forecasts, **params)
     return cerebro.run()[0].position.size
@@ -150,6 +190,7 @@ def test_the_sizer_buys_as_much_as_the_forecast_is_strong(paid, strength, share)
     assert bought(paid, row) == pytest.approx(share * everything)
     half = min(1, abs(strength) / 2) * 0.5 / 0.95 * everything
     assert bought(paid, row, full=2.0, exposure=0.5) == pytest.approx(half)
+    assert bought(paid, row, by_name=True) == bought(paid, row)
     assert bought(paid, row, whole_shares=True) == int(share * everything)
 
 

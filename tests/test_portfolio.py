@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lstm_signal as ls
-from lstm_signal.bt import Broker, CommissionInfo, ForecastData, PricesData, Streaming
+from lstm_signal.bt import (
+    Broker,
+    CommissionInfo,
+    ForecastAccuracy,
+    ForecastBand,
+    ForecastData,
+    ForecastLedger,
+    PricesData,
+    Streaming,
+)  # fmt: skip
 from tests.conftest import SHORT, TINY
 
 DAYS = pd.bdate_range("2024-01-01", periods=60, unit="ns", name="date")
@@ -61,7 +70,9 @@ def said(days: pd.DatetimeIndex, strength: object, forecast: object = 0.001) -> 
     return ls.Forecasts.from_frame(frame, name="given")
 
 
-def run(prices, forecasts, strategy="top_k", commission=0.0, slippage=0.0, feeds=None, runonce=True, **params):
+def run(
+    prices, forecasts, strategy="top_k", commission=0.0, slippage=0.0, feeds=None, mode=None, prepare=None, **params
+):  # fmt: skip
     """Run in a Cerebro with our broker; warnings of the universe aside."""
     cerebro = bt.Cerebro(stdstats=False)
     cerebro.broker = Broker(cash=100_000.0)
@@ -72,9 +83,11 @@ def run(prices, forecasts, strategy="top_k", commission=0.0, slippage=0.0, feeds
     cls = ls.load_strategy(strategy) if isinstance(strategy, str) else strategy
     cerebro.addstrategy(cls, forecasts=forecasts, **params)
     cerebro.addanalyzer(Account, _name="account")
+    if prepare:
+        prepare(cerebro)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*universe chosen by you today")
-        return cerebro.run(runonce=runonce)[0]
+        return cerebro.run(**(mode or {}))[0]
 
 
 def orders(traded) -> list[tuple]:
@@ -174,7 +187,7 @@ def test_a_late_feed_holds_nobody_up_and_an_early_end_is_told(runonce):
     prices = {"A": bars(1), "B": bars(2, DAYS[30:]), "C": bars(3, DAYS[:40])}
     forecasts = {name: said(frame.index, float(number)) for number, (name, frame) in enumerate(prices.items())}
     with pytest.warns(UserWarning, match="the bars of C end at 2024-02-23 .* shares are held"):
-        traded = run(prices, forecasts, k=2, runonce=runonce)
+        traded = run(prices, forecasts, k=2, mode={"runonce": runonce})
     changes = {order[1:]: order[0] for order in reversed(orders(traded))}
     # C is the strongest as long as it lasts and keeps its place after that; B takes A's when it comes.
     assert changes == {("A", 0.5): DAYS[0], ("C", 0.5): DAYS[0], ("A", 0.0): DAYS[30], ("B", 0.5): DAYS[30]}
@@ -230,6 +243,90 @@ def test_feeds_bring_their_forecasts_themselves_or_stream_them(prices):
         assert [{**each, "ref": 0} for each in other.log] == [{**each, "ref": 0} for each in by_name.log]
 
 
+def test_an_order_at_a_feeds_last_bar_gives_its_money_back():
+    """B is bought at its last bar, which fills nothing: a week later A is bought in its place."""
+    prices = {"A": bars(1), "B": bars(2, DAYS[:20])}
+    strongest_at_its_end = said(DAYS[:20], np.where(np.arange(20) == 19, 2.0, 0.0))
+    traded = run(prices, {"A": said(DAYS, 1.0), "B": strongest_at_its_end}, drift=1.0)
+    changes = orders(traded)
+    assert changes[:3] == [(DAYS[0], "A", 1.0), (DAYS[19], "A", 0.0), (DAYS[19], "B", 1.0)]
+    assert changes[3][1:] == ("A", 1.0)
+    assert pd.Timedelta(days=7) < changes[3][0] - DAYS[19] <= pd.Timedelta(days=10)
+
+
+@pytest.mark.parametrize("mode", [{"exactbars": 1}, {"exactbars": -1}, {"preload": False}, {"runonce": False}])
+def test_every_way_to_run_a_cerebro_trades_the_same(mode):
+    prices = {"A": bars(1), "B": bars(2, DAYS[10:])}
+    forecasts = {"A": said(DAYS, np.resize([1.0, -1.0], 60)), "B": said(DAYS[10:], 0.0)}
+    assert run(prices, forecasts, mode=mode).analyzers.account.fills == run(prices, forecasts).analyzers.account.fills
+
+
+# Stamps
+
+
+def test_a_day_stamped_by_its_date_is_not_traded_beside_one_that_is_later():
+    """A's close of the day would be known at B's bars of the same day."""
+    for hours in ("16h", "23h59min59s"):
+        late = DAYS + pd.Timedelta(hours)
+        prices = {"A": bars(1), "B": bars(2, late)}
+        with pytest.raises(ls.LookAheadError, match="stamps its bar of 2024-01-02 by the date, before B at"):
+            run(prices, {"A": said(DAYS, 1.0), "B": said(late, 2.0)})
+
+
+def test_feeds_that_never_meet_are_told():
+    one, other = (DAYS + pd.Timedelta(hours) for hours in ("16h", "17h"))
+    prices = {"A": bars(1, one), "B": bars(2, other)}
+    with pytest.warns(UserWarning, match="no two feeds had a bar at the same time"):
+        run(prices, {"A": said(one, 1.0), "B": said(other, 2.0)})
+
+
+def test_a_broker_that_cheats_on_open_is_refused():
+    cerebro = bt.Cerebro(cheat_on_open=True)
+    cerebro.adddata(PricesData(dataname=bars(1)), name="A")
+    cerebro.addstrategy(ls.load_strategy("top_k"), forecasts={"A": said(DAYS, 1.0)})
+    with pytest.raises(ls.InputError, match="Drop cheat_on_open"):
+        cerebro.run()
+
+
+# Analyzers and observers
+
+
+def test_the_ledger_and_the_accuracy_are_told_feed_by_feed():
+    prices = {"A": bars(1, DAYS[5:]), "B": bars(2), "C": bars(3, DAYS[:40])}
+    turns = {name: np.resize(np.roll([2.0, 0.0, -2.0], place), 60) for place, name in enumerate(prices)}
+    turns = {name: each[DAYS.isin(prices[name].index)] for name, each in turns.items()}
+    forecasts = {name: said(prices[name].index, each, each / 1000) for name, each in turns.items()}
+
+    def analyzers(cerebro):
+        cerebro.addanalyzer(ForecastLedger, _name="ledger")
+        cerebro.addanalyzer(ForecastAccuracy, _name="accuracy")
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*the bars of C end at")
+        traded = run(prices, forecasts, commission=0.001, prepare=analyzers)
+    account = traded.analyzers.account
+    ledger = traded.analyzers.ledger.get_analysis()
+    assert [(pd.Timestamp(row["date"]), row["feed"], row["size"]) for row in ledger] == [
+        (filled, name, size) for _, filled, name, size, _ in account.fills
+    ]
+    assert sum(row["earned"] for row in ledger) == pytest.approx(account.bars[-1]["equity"] - 100_000.0)
+    for row in ledger:
+        assert row["forecast"] == forecasts[row["feed"]].frame["forecast"][row["sent"]]
+    accuracy = traded.analyzers.accuracy.get_analysis()
+    for name, frame in prices.items():
+        error = (forecasts[name].outcomes(frame) - forecasts[name].frame["forecast"]).dropna()
+        assert accuracy[name]["rmse"]["value"] == pytest.approx(np.sqrt(np.mean(error**2)))
+
+
+def test_the_band_lies_over_its_own_feed():
+    prices = {"A": bars(1), "B": bars(2)}
+    forecasts = {name: said(DAYS, 1.0, forecast) for name, forecast in (("A", 0.05), ("B", -0.05))}
+    traded = run(prices, forecasts, prepare=lambda cerebro: cerebro.addobservermulti(ForecastBand))
+    for band, (name, forecast) in zip(traded.stats.forecastband, (("A", 0.05), ("B", -0.05)), strict=True):
+        predicted = np.array(band.predicted.array)[:60]
+        np.testing.assert_allclose(np.log(predicted[1:] / prices[name]["close"].iloc[:-1]), forecast)
+
+
 # Who belonged when
 
 
@@ -240,10 +337,18 @@ def test_only_members_are_held(tmp_path):
         {"ticker": ["A", "A", "B"], "start": [DAYS[0], DAYS[40], DAYS[0]], "end": [DAYS[19], None, None]}
     )
     spells.to_csv(tmp_path / "members.csv", index=False)
-    for table in (spells, str(tmp_path / "members.csv")):
+    numbers = {name: spells[name].dt.strftime("%Y%m%d").astype("Float64") for name in ("start", "end")}
+    in_utc = spells.assign(start=spells["start"].dt.tz_localize("UTC"))
+    for table in (spells, str(tmp_path / "members.csv"), spells.assign(**numbers), in_utc):
         changes = orders(run(prices, forecasts, members_of=table, drift=1.0))
         assert changes == [(DAYS[0], "A", 1.0), (DAYS[20], "A", 0.0), (DAYS[20], "B", 1.0),
                            (DAYS[40], "B", 0.0), (DAYS[40], "A", 1.0)]  # fmt: skip
+
+
+def test_an_empty_file_of_members_is_refused(tmp_path):
+    (tmp_path / "empty.csv").touch()
+    with pytest.raises(ls.InputError, match=r"empty\.csv is no CSV file"):
+        run({"A": bars(1)}, {"A": said(DAYS, 1.0)}, members_of=tmp_path / "empty.csv")
 
 
 def test_the_universes_hindsight_is_told():
@@ -262,9 +367,11 @@ def test_the_universes_hindsight_is_told():
     ("table", "told"),
     [
         (pd.DataFrame({"ticker": ["B"], "start": ["2024-01-01"], "end": [""]}), "says of A nothing"),
-        (pd.DataFrame({"ticker": ["A"], "start": [""], "end": [""]}), "a start is needed"),
+        (pd.DataFrame({"ticker": ["A"], "start": [""], "end": [""]}), "a ticker and a start are needed"),
         (pd.DataFrame({"ticker": ["A"], "start": ["2024-02-01"], "end": ["2024-01-01"]}), "no end before it"),
         (pd.DataFrame({"ticker": ["A"], "start": ["soon"], "end": [""]}), "must hold dates"),
+        (pd.DataFrame({"ticker": ["A"], "start": ["10/01/2024"], "end": [""]}), "must hold dates, as in 2024-01-31"),
+        (pd.DataFrame({"ticker": [None], "start": ["2024-01-01"], "end": [""]}), "a ticker and a start are needed"),
         (pd.DataFrame({"ticker": ["A"]}), "columns ticker, start and end"),
         ("nowhere.csv", "no such file: nowhere.csv"),
         (7, "must be a table"),

@@ -80,6 +80,14 @@ def test_it_runs_as_a_script(folder: Path, year: pd.DataFrame, forecasts: ls.For
     assert done.stdout.strip() == str(ls.backtest(year, forecasts, "long_flat"))
 
 
+def test_top_k_as_a_script_says_what_it_needs(folder: Path, year: pd.DataFrame) -> None:
+    year.to_csv(folder / "own.csv")
+    command = [sys.executable, "strategies/top_k.py", "--csv", "own.csv", "--forecasts", "lstm.csv"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "TopK trades many feeds, backtest one" in done.stderr
+
+
 def test_the_readmes_btrun_line_runs(folder: Path) -> None:
     line = re.search(r"^btrun .*$", (ROOT / "strategies" / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert line

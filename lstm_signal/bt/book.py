@@ -40,6 +40,7 @@ class Book:
         self._close, self._said = data.lines.close, [model.lines.forecast for model in self.models]
         self._pending: Any = None
         self._anew, self._bars = False, 0  # whether an order is to be sent whatever is held; bars taken
+        self.at = 0.0  # the latest bar's time, as backtrader counts
 
     def _lines(self, given: object) -> Forecast | StreamingForecast:
         """Return the lines of one model beside the feed: looked up, or made as the bars come."""
@@ -57,12 +58,18 @@ class Book:
         bars = len(self._close)
         if bars == self._bars:
             return False  # another feed's bar
-        self._bars = bars
+        self._bars, self.at = bars, self.data.datetime[0]
         if self._pending is not None:
             if self._pending.alive():
                 return False
             self._anew, self._pending = self._pending.status in _REFUSED, None
         return True
+
+    def release(self) -> None:
+        """Take back an order that can no longer be filled, and want nothing."""
+        if self._pending is not None:
+            self.strategy.cancel(self._pending)
+        self.wanted = 0.0
 
     def spoke(self) -> bool:
         """Whether every model said something at the current bar."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Any
 
 import backtrader as bt
 
+from lstm_signal.bt.indicators import refuse_unknown
 from lstm_signal.errors import InputError
 
 YEAR = 365 * 86_400.0  # seconds: interest and borrow run on calendar time
@@ -25,10 +28,20 @@ class Broker(bt.brokers.BackBroker):
 
     params = (("cash_rate", None),)
 
-    def __init__(self, **_: Any) -> None:  # backtrader has taken the parameters out by now
+    def __init__(self, **unknown: Any) -> None:  # backtrader has taken the parameters out by now
+        refuse_unknown(self, unknown)
+        if not callable(self.p.cash_rate) and self.p.cash_rate is not None:
+            _checked("cash_rate", self.p.cash_rate, least=-math.inf)
         super().__init__()
+
+    def start(self) -> None:
+        """Begin anew: a Cerebro may run more than once."""
+        super().start()
         self.interest_earned = 0.0
         self._last: Any = None
+        for scheme in self.comminfo.values():
+            if isinstance(scheme, CommissionInfo):
+                scheme.borrow_paid = 0.0
 
     def next(self) -> None:
         """Credit the interest on the cash held since the last bar, then fill orders."""
@@ -51,6 +64,11 @@ class Broker(bt.brokers.BackBroker):
             self._execute(order, ago=0, price=slip(pclose, pclose))
 
 
+def _checked(name: str, value: object, least: float = 0.0) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) < math.inf:
+        raise InputError(f"{name}={value!r} must be a finite number{', 0 or more' if least == 0 else ''}.")
+
+
 class CommissionInfo(bt.CommissionInfo):
     """What an order costs, as a share of value, by share and fixed, all three together; and what a short costs.
 
@@ -67,7 +85,8 @@ class CommissionInfo(bt.CommissionInfo):
         Money for each order; for turning a position round twice, as closing one and opening the other are two.
     feed : ForecastData, optional
         Its dividends are chained into its prices, so that a traded share stands for more than one real share: with
-        the feed given here, `per_share` counts real ones. Without it the shares are counted as they are traded.
+        the feed given here, `per_share` counts real ones; give its name to `addcommissioninfo`, too. Without it the
+        shares are counted as they are traded.
     borrow : float
         Share of a short position's market value, a year of 365 days (backtrader takes the entry price's).
     """
@@ -77,7 +96,10 @@ class CommissionInfo(bt.CommissionInfo):
         ("commtype", bt.CommInfoBase.COMM_PERC),
     )  # fmt: skip
 
-    def __init__(self, **_: Any) -> None:
+    def __init__(self, **unknown: Any) -> None:
+        refuse_unknown(self, unknown)
+        for name in ("commission", "per_share", "fixed", "borrow"):
+            _checked(name, getattr(self.p, name))
         super().__init__()
         self.borrow_paid = 0.0
         if self.p.feed is not None and not hasattr(self.p.feed.lines, "growth"):
@@ -96,6 +118,8 @@ class CommissionInfo(bt.CommissionInfo):
     def get_credit_interest(self, data: Any, pos: Any, dt: Any) -> float:
         """Return the borrow due since the last bar, on the value at that bar's close."""
         years = max((dt - pos.datetime).total_seconds(), 0.0) / YEAR
+        if self.p.borrow and years and len(data.close.array) < 2:
+            raise InputError("exactbars=1 forgets the close that borrow is due on: run with exactbars=False.")
         due = years * self.p.borrow * max(-pos.size, 0.0) * data.close[-1]
         self.borrow_paid += due
         return float(due)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from lstm_signal.bars import stamps_of
-from lstm_signal.errors import InputError, LookAheadError
+from lstm_signal.errors import InputError, LookAheadError, did_you_mean
 from lstm_signal.forecasts import Forecasts, read_forecasts
 
 FORECAST_LINES = ("forecast", "lower", "upper", "spread", "strength")
 DAY_MS = 86_400_000
 EPOCH = 719_163  # date.toordinal() of 1970-01-01: backtrader counts days as date.toordinal() does
+
+
+def refuse_unknown(thing: Any, unknown: Mapping[str, object]) -> None:
+    """Raise InputError for parameters that backtrader has not taken out, as it does with all that are known."""
+    for name in unknown:
+        known = [each for each in type(thing).params._getkeys() if not each.startswith("_")]
+        raise InputError(f"{type(thing).__name__} has no parameter {name!r}. {did_you_mean(name, known)}")
 
 
 def resolve(forecasts: object, user: str, feed: object = None) -> Forecasts:
@@ -127,7 +135,8 @@ class Forecast(_ByDate):
     params = (("forecasts", None),)
     plotinfo = {"plot": False}
 
-    def __init__(self, *_: Any, **__: Any) -> None:  # backtrader has taken feed and parameters out by now
+    def __init__(self, *_: Any, **unknown: Any) -> None:  # backtrader has taken feed and parameters out by now
+        refuse_unknown(self, unknown)
         self.forecasts = resolve(self.p.forecasts, type(self).__name__)
         self._hold(self.forecasts.name, self.forecasts.frame)
         fit, through = self.forecasts.frame["fit"], self.forecasts.frame["data_through"]
@@ -163,7 +172,8 @@ class ForecastSignal(bt.Indicator):
     lines: Any = ("signal",)
     params = (("forecasts", None), ("threshold", 0.5))
 
-    def __init__(self, *_: Any, **__: Any) -> None:
+    def __init__(self, *_: Any, **unknown: Any) -> None:
+        refuse_unknown(self, unknown)
         said = Forecast(self.data, forecasts=resolve(self.p.forecasts, type(self).__name__, self.data))
         said.check()
         self.lines.signal = (said.strength > self.p.threshold) - (said.strength < -self.p.threshold)
@@ -180,7 +190,8 @@ class Rates(_ByDate):
     params = (("rates", None),)
     plotinfo = {"plot": True, "subplot": True}
 
-    def __init__(self, *_: Any, **__: Any) -> None:
+    def __init__(self, *_: Any, **unknown: Any) -> None:
+        refuse_unknown(self, unknown)
         rates = self.p.rates
         if not isinstance(rates, pd.DataFrame) or not set(self.lines.getlinealiases()) <= set(rates.columns):
             raise InputError("Rates takes what FittedForecaster.rates(prices) returned: Rates(feed, rates=rates).")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lstm_signal.bars import COLUMNS
-from lstm_signal.bt.indicators import DAY_MS, EPOCH, FORECAST_LINES
+from lstm_signal.bt.indicators import DAY_MS, EPOCH, FORECAST_LINES, refuse_unknown
 from lstm_signal.errors import InputError
 from lstm_signal.fits import mean_and_spread
 from lstm_signal.forecaster import DEFAULT_SEED, FittedForecaster, Forecaster
@@ -69,7 +69,8 @@ class StreamingForecast(bt.Indicator):
     plotinfo = {"plot": False}
     _nextforce = True  # bar by bar, whatever else the Cerebro does at once
 
-    def __init__(self, *_: Any, **__: Any) -> None:  # backtrader has taken feed and parameters out by now
+    def __init__(self, *_: Any, **unknown: Any) -> None:  # backtrader has taken feed and parameters out by now
+        refuse_unknown(self, unknown)
         if not isinstance(self.p.walk, Streaming):
             raise InputError(f"StreamingForecast takes walk=Streaming(recipe, schedule), not {self.p.walk!r}.")
         self.recipe, self.schedule, self.name = self.p.walk.recipe, self.p.walk.schedule, self.p.walk.name

@@ -12,8 +12,8 @@ class ForecastBand(bt.Observer):
     """The predicted next value and its interval over the price, `horizon` bars after it was said.
 
     `cerebro.addobservermulti(ForecastBand)`; `addobserver` would draw it below. Lines: `predicted`, `lower` and `upper`
-    [price]; the interval is NaN where none is known. For a `ForecastStrategy`, its first
-    model; else the feed must be a `ForecastData`.
+    [price]; the interval is NaN where none is known. Of each feed its first model, or its own where it is a
+    `ForecastData`; nothing over others.
     """
 
     lines: Any = ("predicted", "lower", "upper")
@@ -27,9 +27,10 @@ class ForecastBand(bt.Observer):
 
     def next(self) -> None:
         """Put what was said `horizon` bars ago at the current bar."""
-        models = getattr(self._owner, "models", None)
+        books = getattr(self._owner, "books", ())
+        models = [book.models[0] for book in books if book.data is self.data]
         source, ago = models[0] if models else self.data, self.p.horizon
-        if len(source) <= ago:
+        if len(source) <= ago or not hasattr(source.lines, "forecast"):
             return
         close = self.data.close[-ago]
         for line, name in (("predicted", "forecast"), ("lower", "lower"), ("upper", "upper")):

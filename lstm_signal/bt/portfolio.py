@@ -14,7 +14,7 @@ import pandas as pd
 from lstm_signal.bt.book import Book
 from lstm_signal.bt.live import Streaming
 from lstm_signal.bt.strategy import ForecastStrategy
-from lstm_signal.errors import InputError, did_you_mean
+from lstm_signal.errors import InputError, LookAheadError, did_you_mean
 
 SPELLS = ("ticker", "start", "end")
 _ENDED = 7.0  # days: a feed that stops earlier than this before the others has ended, and is not on holiday
@@ -24,7 +24,8 @@ class PortfolioStrategy(ForecastStrategy):
     """Trades on the forecasts of many feeds: ``cerebro.addstrategy(Mine, forecasts={"SPY": f, "QQQ": g})``.
 
     A subclass writes `signals`. A feed is traded only at a bar of its own: feeds may start late, end early and pause
-    on holidays. What is held of a feed without a new bar stays, and its money is not spent twice.
+    on holidays. What is held of a feed without a new bar stays, and its money is not spent twice. Only feeds with a bar
+    at the same time are weighed against one another, so stamp them alike.
 
     Parameters
     ----------
@@ -33,8 +34,9 @@ class PortfolioStrategy(ForecastStrategy):
         is a `ForecastData`. Give each feed its name: ``cerebro.adddata(feed, name="SPY")``.
     members_of : DataFrame or str
         Who belonged to the universe when, against survivorship: a row for each spell, with `ticker`, `start` and
-        `end` (both days included; no end: to this day), or the path of such a CSV file. Of others nothing is held.
-        Without it you are told that the universe was chosen with hindsight.
+        `end` (both days included; no end: to this day), or the path of such a CSV file. Of others nothing is held; what
+        is to be sold before a feed ends must have its `end` before the last bar. Without the table you are told that
+        the universe was chosen with hindsight.
     fill, exposure, drift, whole_shares
         As in `ForecastStrategy`; `exposure` is of all feeds together.
 
@@ -70,6 +72,7 @@ class PortfolioStrategy(ForecastStrategy):
     def start(self) -> None:
         """Refuse what a ForecastStrategy refuses, and say whom the universe leaves out."""
         super().start()
+        self._latest, self._dated, self._met = 0.0, -1, False
         if self.p.members_of is None:
             self.spells = None
             warnings.warn(
@@ -96,11 +99,16 @@ class PortfolioStrategy(ForecastStrategy):
     def stop(self) -> None:
         """Say which feeds ended while something was held of them, and which had no forecast."""
         super().stop()
-        latest = max((book.data.datetime[0] for book in self.books if len(book.data)), default=0.0)
+        if len(self.books) > 1 and not self._met:
+            warnings.warn(
+                f"{type(self).__name__}: no two feeds had a bar at the same time with a forecast each, so they were "
+                "never weighed against one another: give bars that are stamped alike.",
+                stacklevel=2,
+            )
         for book in self.books:
-            if len(book.data) and book.size and book.data.datetime[0] < latest - _ENDED:
+            if book.at and book.size and book.at < self._latest - _ENDED:
                 warnings.warn(
-                    f"{type(self).__name__}: the bars of {book.name} end at {book.data.datetime.datetime(0)} while "
+                    f"{type(self).__name__}: the bars of {book.name} end at {bt.num2date(book.at)} while "
                     f"{book.size:g} shares are held: they stand at the last close from then on, and their money is "
                     "tied up.",
                     stacklevel=2,
@@ -113,7 +121,8 @@ class PortfolioStrategy(ForecastStrategy):
         if given is None or isinstance(given, Streaming):
             return [(data, given) for data in self.datas]
         if not isinstance(given, Mapping):
-            raise InputError(f"{user} takes forecasts by feed name, as in forecasts={{{names[0]!r}: forecasts}}.")
+            raise InputError(f"{user} takes forecasts by feed name, as in forecasts={{{names[0]!r}: forecasts}}; "
+                             "in optstrategy a list of that.")  # fmt: skip
         if silent := [name for name in names if name not in given]:
             raise InputError(f"{user}: {silent[0]!r} has no forecasts. {did_you_mean(silent[0], list(given))}")
         if strange := [name for name in given if name not in names]:
@@ -121,13 +130,32 @@ class PortfolioStrategy(ForecastStrategy):
         return [(data, given[name]) for name, data in zip(names, self.datas, strict=True)]
 
     def _due(self) -> list[Book]:
-        begun = zip(self.books, self._minperiods, strict=True)
-        return [book for book, least in begun if len(book.data) >= least and book.due()]
+        due = []
+        for book, least in zip(self.books, self._minperiods, strict=True):
+            before = book.at
+            if len(book.data) >= least and book.due():
+                due.append(book)
+            if book.at != before:
+                self._see(book, before)
+        return due
+
+    def _see(self, book: Book, before: float) -> None:
+        """Refuse a day's bar that is stamped by its date alone beside one of the same day that is stamped later."""
+        day = math.floor(book.at)
+        if book.at != day and day == self._dated:
+            raise LookAheadError(
+                f"{type(self).__name__}: a feed stamps its bar of {bt.num2date(day):%Y-%m-%d} by the date, before "
+                f"{book.name} at {bt.num2date(book.at):%H:%M:%S}, though a day's bar is known at its close. Stamp all "
+                "feeds alike: PricesData and ForecastData give daily bars the date."
+            )
+        if book.at == day and before and before == math.floor(before):
+            self._dated = day
+        self._latest = max(self._latest, book.at)
 
     def _wanted(self, due: list[Book], spoke: list[Book]) -> dict[Book, float]:
         self.ready = [book for book in spoke if self._belongs(book)]
-        busy = set(self.books) - set(due)
-        self.tied = [book for book in self.books if book in busy and (book.wanted or (len(book.data) and book.size))]
+        self._met = self._met or len(self.ready) > 1
+        self.tied = self._tied(set(self.books) - set(due))
         if not self.ready:
             return {}
         signals = self.signals()
@@ -143,6 +171,14 @@ class PortfolioStrategy(ForecastStrategy):
         free = max(0.0, 1.0 - sum(self._share(book) for book in self.tied))
         return wanted if asked <= free + 1e-9 else {book: each * free / asked for book, each in wanted.items()}
 
+    def _tied(self, busy: set[Book]) -> list[Book]:
+        """Return those without a new bar that tie up money; release those that ended before their order was filled."""
+        tied = [book for book in self.books if book in busy and (book.wanted or (book.at and book.size))]
+        for book in tied:
+            if not book.size and book.at < self._latest - _ENDED:
+                book.release()
+        return [book for book in tied if book.wanted or book.size]
+
     def _share(self, book: Book) -> float:
         """Return the share of the exposure that a feed without a new bar ties up."""
         held = abs(book.size) * book.data.close[0] / (self.broker.getvalue() * self.p.exposure)
@@ -155,22 +191,32 @@ class PortfolioStrategy(ForecastStrategy):
         return any(start <= book.data.datetime[0] < end for start, end in self.spells[book.name])
 
 
+def _days(column: pd.Series) -> pd.Series:
+    """Return dates, NaT where there is none; 20240131 will do."""
+    if pd.api.types.is_numeric_dtype(column):
+        column = column.astype("Int64").astype("string")
+    return pd.to_datetime(column.replace("", None), format="ISO8601").dt.tz_localize(None)
+
+
 def _spells(given: object) -> dict[str, list[tuple[float, float]]]:
     """Return by ticker when it belonged, as backtrader counts days: from, and up to but without."""
     if isinstance(given, str | Path):
         if not Path(given).is_file():
             raise InputError(f"members_of: no such file: {given}.")
-        given = pd.read_csv(given, dtype=str, keep_default_na=False)
+        try:
+            given = pd.read_csv(given, dtype=str, keep_default_na=False)
+        except ValueError as error:
+            raise InputError(f"members_of: {given} is no CSV file: {error}.") from error
     if not isinstance(given, pd.DataFrame) or not set(SPELLS) <= set(given.columns):
         raise InputError("members_of must be a table, or the path of one, with the columns ticker, start and end.")
     try:
-        start, end = (pd.to_datetime(given[name].replace("", None)) for name in SPELLS[1:])
+        start, end = (_days(given[name]) for name in SPELLS[1:])
     except (ValueError, TypeError) as error:
-        raise InputError(f"members_of: start and end must hold dates: {error}.") from error
-    wrong = start.isna() | (end < start)
+        raise InputError(f"members_of: start and end must hold dates, as in 2024-01-31: {error}.") from error
+    wrong = start.isna() | (end < start) | given["ticker"].isna()
     if wrong.any():
         row = given.loc[wrong, list(SPELLS)].iloc[0].to_dict()
-        raise InputError(f"members_of: {row}: a start is needed, and no end before it.")
+        raise InputError(f"members_of: {row}: a ticker and a start are needed, and no end before it.")
     spells: dict[str, list[tuple[float, float]]] = {}
     for ticker, first, last in zip(given["ticker"].astype(str), start, end, strict=True):
         until = math.inf if pd.isna(last) else bt.date2num(last.normalize().to_pydatetime()) + 1.0

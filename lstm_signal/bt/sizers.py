@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import backtrader as bt
@@ -16,12 +17,14 @@ class ForecastSizer(bt.Sizer):
     """A share of equity by the strength of the forecast: ``cerebro.addsizer(ForecastSizer, forecasts=forecasts)``.
 
     For `cerebro.add_signal` and for strategies that call ``self.buy()`` themselves; a `ForecastStrategy` sizes its
-    orders by itself. Where there is no strength, nothing is bought or sold.
+    orders by itself. Where there is no strength, nothing is bought or sold; leave a position by ``self.close()``, which
+    asks no sizer.
 
     Parameters
     ----------
-    forecasts : Forecasts or str
-        The forecasts, or the path of saved ones; those of the feed where it is a `ForecastData`.
+    forecasts : Forecasts, str or dict
+        The forecasts, or the path of saved ones; by feed name for several feeds. Those of the feed where it is a
+        `ForecastData`.
     exposure : float
         The largest share of equity; backtrader rejects orders near 1 as Margin after a gap up.
     full : float
@@ -54,7 +57,9 @@ class ForecastSizer(bt.Sizer):
 
     def _getsizing(self, comminfo: Any, cash: float, data: Any, isbuy: bool) -> float:  # noqa: ARG002
         if data not in self.said:
-            forecasts = resolve(self.p.forecasts, type(self).__name__, data)
+            given = self.p.forecasts
+            named = given.get(data._name) if isinstance(given, Mapping) else given
+            forecasts = resolve(named, type(self).__name__, data)
             self.said[data] = (Dates(forecasts.name, forecasts.frame), forecasts.frame["strength"].to_numpy())
         dates, strengths = self.said[data]
         row = dates.rows(np.array([data.datetime[0]]))[0]

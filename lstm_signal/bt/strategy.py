@@ -115,6 +115,10 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
                 "with several feeds backtrader's own broker may fill an order for the next close at the close before, "
                 "already known: cerebro.broker = lstm_signal.bt.Broker(cash=...), or another fill."
             )
+        if getattr(self.broker.p, "coo", False):
+            raise InputError(
+                "the broker cheats on open: with several feeds orders fill at opens already past. Drop cheat_on_open."
+            )
         if self.p.fill == "close":
             self.broker.set_coc(True)
         elif self.broker.p.coc:
