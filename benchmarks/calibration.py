@@ -113,13 +113,12 @@ def skills(prices: pd.DataFrame, models: list[ls.Forecasts], process: str) -> di
         own["linear"] = ls.forecast(prices, LINEAR, schedule, progress=False).frame["forecast"]
     if process.startswith("AR(1)"):
         change = np.log(prices["close"]).diff()
-        own["truth"] = (float(process.split()[1]) * change).reindex(frame.index)
-        of_one = ls.forecast(prices, LINEAR.replace(window=1), schedule, progress=False).frame["forecast"]
-        own["ar1"] = of_one.reindex(frame.index)
+        own["truth"] = float(process.split()[1]) * change
+        own["ar1"] = ls.forecast(prices, LINEAR.replace(window=1), schedule, progress=False).frame["forecast"]
     mean, y = frame["mean"].to_numpy()[known], outcome.to_numpy()[known]
     told = {}
     for name, forecast in own.items():
-        said = forecast.to_numpy()[known]
+        said = forecast.reindex(frame.index).to_numpy()[known]
         there = np.isfinite(said)
         r2 = 1 - np.sum((y - said)[there] ** 2) / np.sum((y - mean)[there] ** 2)
         told[name] = {"r2": float(r2), "p": mean_test(((y - mean) * (said - mean))[there]).p}

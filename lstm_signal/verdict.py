@@ -1,8 +1,8 @@
 """The verdict: whether it is skill, which of two models is better, and whether it made money beyond luck.
 
 Three sentences, each with its number, interval and p-value, and "no evidence" where that is the truth. The three
-p-values are Holm's together, so that on noise *any* of the three says something in fewer than one comparison of twenty:
-benchmarks/calibration.md has the count.
+p-values are Holm's together, so that on noise *any* of the three should say something in fewer than one comparison of
+twenty: benchmarks/calibration.py counts it.
 """
 
 from __future__ import annotations

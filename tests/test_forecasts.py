@@ -10,6 +10,7 @@ import pytest
 
 import lstm_signal as ls
 from lstm_signal.forecasts import COLUMNS, assemble, check_same_prices, half_width, strength, volatility
+from lstm_signal.intervals import LiveInterval
 
 NUMBERS = ["forecast", "price", "lower", "upper", "spread", "strength", "mean"]
 
@@ -363,6 +364,22 @@ def sigma():
     values = np.exp(np.random.default_rng(3).normal(size=400) / 3) / 100
     values[0] = np.nan  # the first bar has no return yet
     return values
+
+
+@pytest.mark.parametrize("known_after", [1, 3])
+def test_bar_by_bar_the_interval_is_the_same_bits(known_after):
+    """Over more bars than the latest residuals that count."""
+    random = np.random.default_rng(4)
+    changes, forecasts = random.normal(0, 0.01, (2, 400))
+    outcomes = random.normal(0, 0.01, 400)
+    changes[0] = np.nan
+    live, sigma, widths = LiveInterval(known_after, 0.9), [], []
+    for t in range(400):
+        live.take(changes[t], outcomes[t - known_after] if t >= known_after else np.nan)
+        sigma.append(live.sigma)
+        widths.append(live.half_width(forecasts[t]))
+    np.testing.assert_array_equal(widths, half_width(outcomes - forecasts, np.array(sigma), known_after, 0.9))
+    assert np.isfinite(widths[20:]).all()
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.55, 0.8, 0.9, 0.99])

@@ -193,6 +193,21 @@ def test_a_late_feed_holds_nobody_up_and_an_early_end_is_told(runonce):
     assert changes == {("A", 0.5): DAYS[0], ("C", 0.5): DAYS[0], ("A", 0.0): DAYS[30], ("B", 0.5): DAYS[30]}
 
 
+def test_a_feed_is_traded_once_its_own_indicators_are_ready():
+    class AboveAverage(ls.PortfolioStrategy):
+        def __init__(self):
+            self.average = {book.name: bt.indicators.SMA(book.data.close, period=5) for book in self.books}
+
+        def signals(self):
+            seen.update({book.name: min(len(book.data), seen.get(book.name, 99)) for book in self.ready})
+            return {}
+
+    seen: dict[str, int] = {}
+    prices = {"A": bars(1), "B": bars(2, DAYS[30:])}
+    run(prices, {name: said(frame.index, 1.0) for name, frame in prices.items()}, AboveAverage)
+    assert seen == {"A": 5, "B": 5}
+
+
 def test_on_its_holiday_a_feed_is_left_alone_and_keeps_its_place():
     days = DAYS.delete([20, 21])
     prices = {"A": bars(1, days), "B": bars(2), "C": bars(3)}

@@ -181,8 +181,9 @@ class PortfolioStrategy(ForecastStrategy):
 
     def _share(self, book: Book) -> float:
         """Return the share of the exposure that a feed without a new bar ties up."""
-        held = abs(book.size) * book.data.close[0] / (self.broker.getvalue() * self.p.exposure)
-        return abs(book.wanted) or float(held)
+        if book.wanted:
+            return abs(book.wanted)
+        return float(abs(book.size) * book.data.close[0] / (self.broker.getvalue() * self.p.exposure))
 
     def _belongs(self, book: Book) -> bool:
         """Whether the feed belongs to the universe at its current bar."""
