@@ -81,7 +81,7 @@ POWER: dict[str, Noise] = {f"AR(1) {share}": ar1(share) for share in (0.05, 0.1,
 def bars_of(process: str, series: int, bars: int) -> pd.DataFrame:
     """Return one simulated series as bars of one price each."""
     name, drift = process.removesuffix(" with drift"), DRIFTS[" with drift" * process.endswith(" with drift")]
-    values = (NULLS | POWER)[name](np.random.default_rng([series, sum(map(ord, name))]), bars) + drift
+    values = (NULLS | POWER)[name](np.random.default_rng([series, sum(map(ord, process))]), bars) + drift
     close = 100 * np.exp(np.cumsum(DAILY * values))
     stamps = pd.bdate_range("2000-01-03", periods=bars, unit="ns", name="date")
     frame = pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), close), index=stamps)

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import lstm_signal as ls
@@ -30,10 +31,12 @@ def test_skill_is_found_where_it_is():
     assert json.loads(json.dumps(found)) == found
 
 
-def test_a_series_is_the_same_in_every_process_and_drift_is_added_to_it():
-    one, other = (calibration.bars_of(process, 3, 500) for process in ("GARCH", "GARCH with drift"))
-    assert one.equals(calibration.bars_of("GARCH", 3, 500))
-    assert other["close"].iloc[-1] / one["close"].iloc[-1] == pytest.approx(1.17, abs=0.01)
+def test_a_series_is_the_same_again_and_drift_is_half_a_deviation_a_year():
+    one, other = (calibration.bars_of(process, 0, 50_000) for process in ("random walk", "random walk with drift"))
+    assert one.equals(calibration.bars_of("random walk", 0, 50_000))
+    changes = [np.log(bars["close"]).diff().dropna() for bars in (one, other)]
+    sharpes = [each.mean() / each.std() * np.sqrt(252) for each in changes]
+    assert sharpes == pytest.approx([0.0, 0.5], abs=0.15)
 
 
 def test_rows_cut_short_are_walked_again(tmp_path, monkeypatch):
