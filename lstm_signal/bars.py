@@ -113,10 +113,10 @@ def _check(prices: pd.DataFrame, name: str) -> None:
         raise InputError(f"{name} holds no bars.")
     if stamps.hasnans:
         raise InputError(f"{name} row {int(np.argmax(stamps.isna())) + 1} has no date.")
-    steps = np.diff(stamps.asi8)
-    if (steps <= 0).any():
-        row = int(np.argmax(steps <= 0)) + 1
-        what = "stands twice" if steps[row - 1] == 0 else f"comes after {stamps[row - 1]}"
+    late = stamps.asi8[1:] <= stamps.asi8[:-1]  # no difference: 324 years in nanoseconds are more than an int64 holds
+    if late.any():
+        row = int(np.argmax(late)) + 1
+        what = "stands twice" if stamps[row] == stamps[row - 1] else f"comes after {stamps[row - 1]}"
         raise InputError(f"{name} row {row + 1}: {stamps[row]} {what}. Sort the bars and keep one a date.")
     for column in OHLC:
         values = prices[column].to_numpy()

@@ -187,6 +187,7 @@ counted = {"accepted": 0, "refused": 0}
 @settings(max_examples=1050, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(frames())
 @example(pd.DataFrame())
+@example(pd.DataFrame(dict.fromkeys(COLUMNS, 1.0), index=pd.DatetimeIndex(["2024-01-01", "2024-01-02", "1700-01-01"])))
 def test_malformed_tables_are_refused_by_name_or_become_valid(frame):
     before = frame.copy()
     try:

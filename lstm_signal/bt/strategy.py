@@ -145,8 +145,8 @@ class ForecastStrategy(bt.Strategy, metaclass=_WithForecasts):
             if not book.seen:
                 names = " and ".join(repr(model.name) for model in book.models)
                 warnings.warn(
-                    f"{type(self).__name__}: no bar of the feed {book.name} has a forecast of {names}, so nothing was "
-                    "traded.",
+                    f"{type(self).__name__}: no bar of the feed{f' {book.name}' * bool(book.name)} has a forecast of "
+                    f"{names}, so nothing was traded.",
                     stacklevel=2,
                 )
 
