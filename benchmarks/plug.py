@@ -15,7 +15,7 @@ import lstm_signal as ls
 from benchmarks.walk import machine
 from lstm_signal.bt import ForecastData, PricesData, Streaming
 
-ROUNDS = 9
+ROUNDS = 15
 
 
 class Fills(bt.Analyzer):
