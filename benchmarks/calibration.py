@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 import lstm_signal as ls
 from benchmarks.walk import machine
-from lstm_signal.evidence import mean_test
+from lstm_signal.evidence import clark_west
 from lstm_signal.verdict import weigh
 
 VERSION = 1  # of what a row means: rows of another are not used
@@ -121,7 +121,7 @@ def skills(prices: pd.DataFrame, models: list[ls.Forecasts], process: str) -> di
         said = forecast.reindex(frame.index).to_numpy()[known]
         there = np.isfinite(said)
         r2 = 1 - np.sum((y - said)[there] ** 2) / np.sum((y - mean)[there] ** 2)
-        told[name] = {"r2": float(r2), "p": mean_test(((y - mean) * (said - mean))[there]).p}
+        told[name] = {"r2": float(r2), "p": clark_west(y[there], said[there], mean[there]).p}
     return told
 
 

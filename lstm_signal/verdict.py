@@ -18,12 +18,11 @@ from arch.bootstrap import StationaryBootstrap
 from scipy import stats
 
 from lstm_signal.bars import total_return
-from lstm_signal.evidence import NAN, Array, alphas, best_alpha, block_length, holm, mean_test
+from lstm_signal.evidence import NAN, Array, alphas, best_alpha, block_length, clark_west, holm, mean_test
 from lstm_signal.forecasts import Forecasts
 from lstm_signal.runs import Run
 
 LEVEL = 0.05  # of all three sentences together
-QUESTIONS = ("skill", "difference", "money")
 
 
 class Said(NamedTuple):
@@ -107,7 +106,7 @@ def skill(outcome: Array, mean: Array, models: Mapping[str, Said], horizon: int 
     The one-sided t of (outcome - mean) (forecast - mean), Holm over the models; R2 with the interval of a stationary
     bootstrap.
     """
-    found = {name: mean_test((outcome - mean) * (said.forecast - mean), horizon) for name, said in models.items()}
+    found = {name: clark_west(outcome, said.forecast, mean, horizon) for name, said in models.items()}
     adjusted = dict(zip(found, holm([test.p for test in found.values()]), strict=True))
     best = min(found, key=lambda name: (math.isnan(found[name].p), found[name].p))
     if math.isnan(found[best].p):
@@ -189,43 +188,43 @@ def verdict(answers: Mapping[str, Answer]) -> list[dict[str, Any]]:
         evidence = bool(p <= LEVEL)
         numbers = {"value": answer.value, "low": answer.low, "high": answer.high, "p": p}
         told.append(
-            {"question": question, "sentence": _SENTENCES[question](answer, p, evidence), "evidence": evidence}
+            {"question": question, "sentence": _sentence(question, answer, p, evidence), "evidence": evidence}
             | {"about": answer.about, "unit": answer.unit, "reason": answer.reason}
             | {name: float(number) if math.isfinite(number) else None for name, number in numbers.items()}
         )
     return told
 
 
-def _skill(answer: Answer, p: float, evidence: bool) -> str:
+def _sentence(question: str, answer: Answer, p: float, evidence: bool) -> str:
+    title, told = _SENTENCES[question]
     if answer.reason:
-        return f"Skill: nothing can be said of {answer.about}: {answer.reason}."
+        return f"{title}: nothing can be said of {answer.about}: {answer.reason}."
+    return f"{title}: {told(answer, p, evidence)}"
+
+
+def _skill(answer: Answer, p: float, evidence: bool) -> str:
     numbers = f"R2 {answer.value:.2%} (95 %: {answer.low:.2%} to {answer.high:.2%}), p {_p(p)}"
     if evidence:
-        return f"Skill: {answer.about} forecasts better than the mean: {numbers}."
-    return f"Skill: no evidence that a model forecasts better than the mean; {answer.about} comes closest: {numbers}."
+        return f"{answer.about} forecasts better than the mean: {numbers}."
+    return f"no evidence that a model forecasts better than the mean; {answer.about} comes closest: {numbers}."
 
 
 def _difference(answer: Answer, p: float, evidence: bool) -> str:
-    if answer.reason:
-        return f"Better model: nothing can be said of {answer.about}: {answer.reason}."
     first, second = answer.about.split(" and ")
     points = [f"{10_000 * number:+.2f}" for number in (answer.value, answer.low, answer.high)]
     numbers = f"{points[0]} bp a bar at unit strength (95 %: {points[1]} to {points[2]}), p {_p(p)}"
     if evidence:
         better, worse = (first, second) if answer.value > 0 else (second, first)
-        return f"Better model: {better} is better than {worse}; {first} minus {second}: {numbers}."
-    return f"Better model: no evidence that one is better; {first} minus {second}: {numbers}."
+        return f"{better} is better than {worse}; {first} minus {second}: {numbers}."
+    return f"no evidence that one is better; {first} minus {second}: {numbers}."
 
 
 def _money(answer: Answer, p: float, evidence: bool) -> str:
-    if answer.reason:
-        return f"Money: nothing can be said of {answer.about}: {answer.reason}."
     numbers = f"{answer.value:+.2%} a year (95 %: {answer.low:+.2%} to {answer.high:+.2%}), p {_p(p)}"
     if evidence:
-        return f"Money: {answer.about} earned more after costs than its exposure, and luck, explain: {numbers}."
+        return f"{answer.about} earned more after costs than its exposure, and luck, explain: {numbers}."
     return (
-        f"Money: no evidence that a model earned more after costs than its exposure; {answer.about} comes closest: "
-        f"{numbers}."
+        f"no evidence that a model earned more after costs than its exposure; {answer.about} comes closest: {numbers}."
     )
 
 
@@ -233,4 +232,4 @@ def _p(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else "below 0.001"
 
 
-_SENTENCES = {"skill": _skill, "difference": _difference, "money": _money}
+_SENTENCES = {"skill": ("Skill", _skill), "difference": ("Better model", _difference), "money": ("Money", _money)}
