@@ -28,8 +28,9 @@ from benchmarks.walk import machine
 from lstm_signal.evidence import clark_west
 from lstm_signal.verdict import weigh
 
-VERSION = 1  # of what a row means: rows of another are not used
-BARS, DAILY, A_YEAR = 4000, 0.01, 252
+VERSION = 2  # of what a row means: rows of another are not used
+NULL_BARS, BARS = 2500, 4000  # ten years of days on noise: few bars are harder to weigh
+DAILY, A_YEAR = 0.01, 252
 LINEAR = ls.Forecaster(cell="linear", target="close", members=1)
 LSTM = ls.Forecaster(target="close", members=1)
 FOLDER = Path("data/calibration")
@@ -88,8 +89,17 @@ def bars_of(process: str, series: int, bars: int) -> pd.DataFrame:
     return frame.assign(volume=0.0, dividend=0.0)
 
 
-def walked(kind: str, process: str, series: int, bars: int = BARS, schedule: ls.WalkForward | None = None) -> dict:
+def is_null(process: str) -> bool:
+    return process.removesuffix(" with drift") in NULLS
+
+
+def length(process: str) -> int:
+    return NULL_BARS if is_null(process) else BARS
+
+
+def walked(kind: str, process: str, series: int, bars: int = 0, schedule: ls.WalkForward | None = None) -> dict:
     """Return a row: what the verdict says of one series."""
+    bars = bars or length(process)
     prices = bars_of(process, series, bars)
     recipes = [LINEAR] if kind == "linear" else [LSTM, LSTM.replace(cell="rnn")]
     schedule, names = schedule or ls.WalkForward(), [each.cell for each in recipes]
@@ -100,7 +110,7 @@ def walked(kind: str, process: str, series: int, bars: int = BARS, schedule: ls.
     told = weigh(prices, models, runs)
     row = {"version": VERSION, "kind": kind, "process": process, "series": series, "bars": bars}
     row |= {each["question"]: each["evidence"] for each in told} | {"ahead": (told[1]["value"] or 0.0) > 0}
-    return row | ({} if process.split(" with")[0] in NULLS else {"skills": skills(prices, models, process)})
+    return row | ({} if is_null(process) else {"skills": skills(prices, models, process)})
 
 
 def skills(prices: pd.DataFrame, models: list[ls.Forecasts], process: str) -> dict[str, dict[str, float]]:
@@ -143,7 +153,7 @@ def rows_of(path: Path) -> dict[tuple[str, str, int], dict]:
             row = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if row["version"] == VERSION and row["bars"] == BARS:
+        if row["version"] == VERSION and row["bars"] == length(row["process"]):
             found[row["kind"], row["process"], row["series"]] = row
     return found
 

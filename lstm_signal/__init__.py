@@ -6,7 +6,7 @@ The flow goes one way, and a module imports only from its left::
          -> windows -> cells, networks -> training, linear -> recipe -> fits -> streaming, saving -> forecaster
          -> intervals -> forecasts -> schedule -> store, pool -> tasks -> walk -> baselines
          -> bt (indicators, feed, live, broker, book, strategy, portfolio, analyzers, observers, sizers)
-         -> loading -> costs -> runs -> evidence -> verdict -> comparison
+         -> loading -> costs -> runs -> bootstrap -> evidence -> verdict -> comparison
          -> road -> options -> cli, commands, housekeeping
 
 `errors`, `files`, `measures`, `plots` and `tables` import nothing of ours but each other, so any module may call them.

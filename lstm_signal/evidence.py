@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from arch.bootstrap import StationaryBootstrap, optimal_block_length
 from scipy import stats
 
-Array = npt.NDArray[np.float64]
+from lstm_signal.bootstrap import DRAWS, SEED, Array, block_length, drawn
 
 NAN = float("nan")
 _EULER = 0.5772156649015329
@@ -192,57 +190,24 @@ def minimum_track_record(sharpe: float, against: float, skew: float, kurtosis: f
     return float(1 + spread * (stats.norm.ppf(confidence) / (sharpe - against)) ** 2)
 
 
-def block_length(data: Array) -> int:
-    """Return the mean length of a stationary bootstrap's blocks that the longest memory among the columns asks for.
-
-    Politis and White, Econometric Reviews 23:53 (2004), doi:10.1081/ETR-120028836.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):  # a column that stands still for long asks for nothing
-        lengths = optimal_block_length(data)["stationary"].to_numpy()
-    return max(1, round(float(np.nanmax(lengths)))) if np.isfinite(lengths).any() else 1
-
-
 class Alpha(NamedTuple):
-    """What a strategy earned beyond its exposure to the asset, a fraction a bar, with its standard error."""
+    """What a strategy earned beyond its exposure to the asset, a fraction a bar, with its standard error.
+
+    `p` is of an alpha above zero, given that all strategies beside it were tried; NaN with the error, where the
+    strategy adds nothing to the asset, and for fewer than 20 bars.
+    """
 
     value: float
     error: float
     exposure: float
+    p: float
 
 
-def alphas(strategies: Array, asset: Array) -> list[Alpha]:
-    """Return the intercept of each strategy's excess returns (bars, strategies) on the asset's (bars,).
+def alphas(strategies: Array, asset: Array, *, draws: int = DRAWS, seed: int = SEED) -> list[Alpha]:
+    """Return the intercept of each strategy's excess returns on the asset's.
 
-    Standard errors are Newey-West's of lag 4 (n / 100)^(2/9); NaN for a strategy that adds nothing to the asset.
-    """
-    values, errors, exposures = _alphas(strategies, asset)
-    return [Alpha(*map(float, each)) for each in zip(values, errors, exposures, strict=True)]
-
-
-def _alphas(strategies: Array, asset: Array) -> tuple[Array, Array, Array]:
-    n = len(asset)
-    away = asset - asset.mean()
-    squares = float(away @ away)
-    slope = away / squares if squares > 0 else np.zeros(n)
-    exposures = slope @ strategies
-    values = strategies.mean(axis=0) - exposures * asset.mean()
-    left = strategies - values - asset[:, None] * exposures
-    moves = (1 / n - slope * asset.mean())[:, None] * left  # what each bar adds to the intercept
-    total = (moves * moves).sum(axis=0)
-    lags = int(4 * (n / 100) ** (2 / 9))
-    for k in range(1, min(lags, n - 1) + 1):
-        total += 2 * (1 - k / (lags + 1)) * (moves[k:] * moves[:-k]).sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        errors = np.sqrt(total)
-    return values, np.where(errors > 1e-15, errors, NAN), exposures
-
-
-def best_alpha(strategies: Array, asset: Array, *, draws: int = 999, seed: int = 7) -> list[float]:
-    """Return each strategy's p-value of an alpha above zero, given that all of them were tried.
-
-    The largest t of each draw of a stationary bootstrap, centred: Politis and Romano, Journal of the American
-    Statistical Association 89:1303 (1994), doi:10.1080/01621459.1994.10476870; White, Econometrica 68:1097 (2000),
-    doi:10.1111/1468-0262.00152. Blocks are as long as the data ask for; p is (1 + exceeding draws) / (1 + draws).
+    Standard errors are Newey-West's of lag 4 (n / 100)^(2/9). p is (1 + exceeding draws) / (1 + draws) of the largest
+    t of each draw of a stationary bootstrap, centred: White, Econometrica 68:1097 (2000), doi:10.1111/1468-0262.00152.
 
     Parameters
     ----------
@@ -251,20 +216,41 @@ def best_alpha(strategies: Array, asset: Array, *, draws: int = 999, seed: int =
     asset : ndarray, shape (bars,)
     draws, seed : int
     """
-    values, errors, _ = _alphas(strategies, asset)
-    tried = np.isfinite(errors)
-    if len(asset) < 20 or not tried.any():
-        return [NAN] * len(values)
-    kept = strategies[:, tried]
-    together = np.column_stack([asset, kept])
-    bootstrap = StationaryBootstrap(block_length(kept), together, seed=np.random.default_rng(seed))
-    largest = []
-    for (drawn,), _ in bootstrap.bootstrap(draws):
-        sample = np.asarray(drawn, dtype="float64")
-        again, error, _ = _alphas(sample[:, 1:], sample[:, 0])
-        t = (again - values[tried]) / error
-        largest.append(np.nanmax(t) if np.isfinite(t).any() else -math.inf)
-    found = values[tried] / errors[tried]
+    values, errors, exposures = _alphas(strategies.T, asset)
     p_values = np.full(len(values), NAN)
-    p_values[tried] = (1 + (np.array(largest)[:, None] >= found).sum(axis=0)) / (1 + draws)
-    return [float(p) for p in p_values]
+    tried = np.isfinite(errors)
+    if len(asset) >= 20 and tried.any():
+        found = values[tried] / errors[tried]
+        largest = _largest_t(strategies[:, tried], asset, values[tried], draws, seed)
+        p_values[tried] = (1 + (largest[:, None] >= found).sum(axis=0)) / (1 + draws)
+    return [Alpha(*map(float, each)) for each in zip(values, errors, exposures, p_values, strict=True)]
+
+
+def _largest_t(strategies: Array, asset: Array, values: Array, draws: int, seed: int) -> Array:
+    """Return the largest t of each draw, of alphas less those that were found."""
+    largest = []
+    for chunk in drawn(np.column_stack([asset, strategies]), block_length(strategies), draws, seed):
+        again, errors, _ = _alphas(chunk[1:], chunk[0])  # (strategies, draws)
+        t = (again - values[:, None]) / errors
+        largest.append(np.where(np.isnan(t), -math.inf, t).max(axis=0))
+    return np.concatenate(largest)
+
+
+def _alphas(strategies: Array, asset: Array) -> tuple[Array, Array, Array]:
+    """Return intercept, its error and slope of strategies (strategies, ..., bars) on an asset (..., bars)."""
+    n = asset.shape[-1]
+    mean = asset.mean(axis=-1, keepdims=True)
+    away = asset - mean
+    squares = (away * away).sum(axis=-1, keepdims=True)
+    slope = np.divide(away, squares, out=np.zeros_like(away), where=squares > 0)
+    exposures = np.einsum("s...n,...n->s...", strategies, slope)
+    values = strategies.mean(axis=-1) - exposures * mean[..., 0]
+    left = strategies - values[..., None] - asset * exposures[..., None]
+    moves = (1 / n - slope * mean) * left  # what each bar adds to the intercept
+    total = np.einsum("...n,...n->...", moves, moves)
+    lags = int(4 * (n / 100) ** (2 / 9))
+    for k in range(1, min(lags, n - 1) + 1):
+        total += 2 * (1 - k / (lags + 1)) * np.einsum("...n,...n->...", moves[..., k:], moves[..., :-k])
+    with np.errstate(invalid="ignore"):
+        errors = np.sqrt(total)
+    return values, np.where(errors > 1e-15, errors, NAN), exposures

@@ -8,17 +8,17 @@ twenty: benchmarks/calibration.py counts it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from arch.bootstrap import StationaryBootstrap
 from scipy import stats
 
 from lstm_signal.bars import total_return
-from lstm_signal.evidence import NAN, Array, alphas, best_alpha, block_length, clark_west, holm, mean_test
+from lstm_signal.bootstrap import Array, interval
+from lstm_signal.evidence import NAN, alphas, clark_west, holm, mean_test
 from lstm_signal.forecasts import Forecasts
 from lstm_signal.runs import Run
 
@@ -113,13 +113,14 @@ def skill(outcome: Array, mean: Array, models: Mapping[str, Said], horizon: int 
         return Answer(best, reason=found[best].reason)
     losses = np.column_stack([(outcome - models[best].forecast) ** 2, (outcome - mean) ** 2])
     low, high = interval(losses, _r2)
-    return Answer(best, _r2(losses), low, high, "R2 against the mean", adjusted[best])
+    return Answer(best, float(_r2(losses.T)), float(low), float(high), "R2 against the mean", adjusted[best])
 
 
-def _r2(losses: Array) -> float:
+def _r2(losses: Array) -> Array:
     """Return 1 - squared errors / those of the mean; Campbell and Thompson (2008), doi:10.1093/rfs/hhm055."""
-    own, base = losses.sum(axis=0)
-    return float(1 - own / base) if base > 0 else NAN
+    own, base = losses.sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(1 - own / base)
 
 
 def difference(outcome: Array, mean: Array, models: Mapping[str, Said], horizon: int = 1) -> Answer:
@@ -154,23 +155,14 @@ def money(returns: Mapping[str, Array], asset: Array, periods_per_year: float, a
     asked : tuple of str
         Whom the question is about; others count as tried.
     """
-    made = np.column_stack(list(returns.values()))
-    found = dict(zip(returns, zip(alphas(made, asset), best_alpha(made, asset), strict=True), strict=True))
-    best = min(asked, key=lambda name: (math.isnan(found[name][1]), found[name][1], -found[name][0].value))
-    alpha, p = found[best]
-    if math.isnan(p):
+    found = dict(zip(returns, alphas(np.column_stack(list(returns.values())), asset), strict=True))
+    best = min(asked, key=lambda name: (math.isnan(found[name].p), found[name].p, -found[name].value))
+    alpha = found[best]
+    if math.isnan(alpha.p):
         return Answer(best, reason="fewer than 20 bars, or no return beyond the asset's")
     reach = 1.959964 * alpha.error * periods_per_year
     value = alpha.value * periods_per_year
-    return Answer(best, value, value - reach, value + reach, "fraction a year beyond its exposure", p)
-
-
-def interval(data: Array, measure: Callable[[Array], float], *, draws: int = 499, seed: int = 7) -> tuple[float, float]:
-    """Return the 95 % percentile interval of measure(data), by a stationary bootstrap of the rows of data."""
-    bootstrap = StationaryBootstrap(block_length(data), data, seed=np.random.default_rng(seed))
-    drawn = [measure(np.asarray(sample, dtype="float64")) for (sample,), _ in bootstrap.bootstrap(draws)]
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
+    return Answer(best, value, value - reach, value + reach, "fraction a year beyond its exposure", alpha.p)
 
 
 def verdict(answers: Mapping[str, Answer]) -> list[dict[str, Any]]:

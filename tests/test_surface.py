@@ -24,7 +24,8 @@ FLOW = [
     "recipe", "fits", "streaming", "saving", "forecaster", "intervals", "forecasts", "schedule",
     "store", "pool", "tasks", "walk", "baselines",
     "bt.indicators", "bt.feed", "bt.live", "bt.broker", "bt.book", "bt.strategy", "bt.portfolio",
-    "bt.analyzers", "bt.observers", "bt.sizers", "loading", "costs", "runs", "evidence", "verdict", "comparison",
+    "bt.analyzers", "bt.observers", "bt.sizers", "loading", "costs", "runs", "bootstrap", "evidence", "verdict",
+    "comparison",
     "road", "cli", "options", "commands", "housekeeping",
 ]  # fmt: skip
 FREE = {"errors": set(), "plots": set(), "files": {"errors"}, "measures": set(), "tables": {"measures"}}

@@ -8,7 +8,7 @@ import pytest
 
 import lstm_signal as ls
 from lstm_signal.intervals import strength
-from lstm_signal.verdict import Answer, Said, difference, interval, money, skill, verdict
+from lstm_signal.verdict import Answer, Said, difference, money, skill, verdict
 from tests.conftest import SHORT, TINY
 
 BARS = 800
@@ -78,18 +78,6 @@ def test_money_is_what_exposure_does_not_explain():
     asked = money(returns, asset, 252, ("holds",))
     assert asked.about == "holds"
     assert asked.p > 0.05
-
-
-def test_an_interval_is_wider_for_fewer_rows_and_the_same_for_the_same():
-    data = np.random.default_rng(2).normal(0, 1, (400, 1))
-
-    def mean(rows: np.ndarray) -> float:
-        return float(rows.mean())
-
-    few, many = interval(data[:100], mean), interval(data, mean)
-    assert few[1] - few[0] > 1.5 * (many[1] - many[0])
-    assert many == interval(data, mean)
-    assert many[1] - many[0] == pytest.approx(2 * 1.96 / 20, rel=0.25)
 
 
 # The three together
