@@ -6,10 +6,12 @@ The flow goes one way, and a module imports only from its left::
          -> windows -> cells, networks -> training, linear -> recipe -> fits -> streaming, saving -> forecaster
          -> intervals -> forecasts -> schedule -> store, pool -> tasks -> walk -> baselines
          -> bt (indicators, feed, live, broker, book, strategy, portfolio, analyzers, observers, sizers)
-         -> loading -> costs -> runs -> bootstrap -> evidence -> verdict -> comparison
+         -> bootstrap -> evidence -> estimates -> skill -> results -> loading -> costs -> runs
+         -> money, ledger -> verdict -> comparison -> comparing
          -> road -> options -> cli, commands, housekeeping
 
-`errors`, `files`, `measures`, `plots` and `tables` import nothing of ours but each other, so any module may call them.
+`errors`, `files`, `measures`, `plots`, `tables` and `units` import nothing of ours but each other: any module may call
+them.
 The public names below, and the modules `bt` and `plots`, load when first used: importing the package loads neither
 torch nor pandas.
 """
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from lstm_signal.bt.strategy import ForecastStrategy
     from lstm_signal.cells import LADDER
     from lstm_signal.checks import doubts
-    from lstm_signal.comparison import Comparison, compare, read_comparison
+    from lstm_signal.comparing import compare
+    from lstm_signal.comparison import Comparison, read_comparison
     from lstm_signal.costs import Costs
     from lstm_signal.errors import FetchError, FitError, FitWarning, InputError, LookAheadError, PriceWarning
     from lstm_signal.forecaster import FittedForecaster, Forecaster, load_forecaster
@@ -33,7 +36,8 @@ if TYPE_CHECKING:
     from lstm_signal.history import load_prices
     from lstm_signal.loading import load_strategy
     from lstm_signal.prices import read_prices, sample_prices
-    from lstm_signal.runs import Run, backtest
+    from lstm_signal.results import Run
+    from lstm_signal.runs import backtest
     from lstm_signal.schedule import WalkForward
     from lstm_signal.walk import forecast
     from lstm_signal.windows import feature
@@ -53,10 +57,10 @@ _HOME = {
     "LookAheadError": "errors",
     "PortfolioStrategy": "bt.portfolio",
     "PriceWarning": "errors",
-    "Run": "runs",
+    "Run": "results",
     "WalkForward": "schedule",
     "backtest": "runs",
-    "compare": "comparison",
+    "compare": "comparing",
     "doubts": "checks",
     "feature": "windows",
     "forecast": "walk",

@@ -1,7 +1,7 @@
 """The stationary bootstrap: bars drawn again in blocks, so that what hangs together in time stays together.
 
 Politis and Romano, Journal of the American Statistical Association 89:1303 (1994), doi:10.1080/01621459.1994.10476870.
-Blocks are of random length; their mean length is what the data ask for.
+Blocks are of random length; their mean is what the data ask for. arch draws, imported late: that takes a second.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
-from arch.bootstrap import StationaryBootstrap, optimal_block_length
 
 Array = npt.NDArray[np.float64]
 
 DRAWS, SEED = 999, 7
+INTERVAL_DRAWS = 499  # of what is shown, and decides nothing
 _AT_ONCE = 2_000_000  # numbers drawn together: 16 MB
 
 
@@ -23,21 +23,25 @@ def block_length(data: Array) -> int:
 
     Politis and White, Econometric Reviews 23:53 (2004), doi:10.1081/ETR-120028836.
     """
+    from arch.bootstrap import optimal_block_length
+
     with np.errstate(divide="ignore", invalid="ignore"):  # a column that stands still for long asks for nothing
         lengths = optimal_block_length(data)["stationary"].to_numpy()
     return max(1, round(float(np.nanmax(lengths)))) if np.isfinite(lengths).any() else 1
 
 
 def drawn(data: Array, block: int, draws: int = DRAWS, seed: int = SEED) -> Iterator[Array]:
-    """Yield the rows of data, (bars, columns), drawn again: chunks of shape (columns, draws, bars).
+    """Yield the rows of data, (bars, columns), drawn again: chunks of shape (columns, bars, draws).
 
     All columns are drawn by the same bars, so that what is measured of two of them is paired.
     """
+    from arch.bootstrap import StationaryBootstrap
+
     bootstrap = StationaryBootstrap(block, np.arange(len(data)), seed=np.random.default_rng(seed))
     at_once = max(1, _AT_ONCE // data.size)
     for first in range(0, draws, at_once):
         index = np.array([bootstrap.update_indices() for _ in range(first, min(draws, first + at_once))])
-        yield np.take(data.T, index, axis=1)  # (columns, draws, bars)
+        yield np.take(data.T, index.T, axis=1)  # (columns, bars, draws)
 
 
 def interval(
@@ -49,7 +53,7 @@ def interval(
     ----------
     data : ndarray, shape (bars, columns)
     measure : callable
-        Of an array (columns, draws, bars); its last axis, or its only one, is the draws.
+        Of an array (columns, bars, draws); its last axis, or its only one, is the draws.
     block : int, optional
         Mean length of the blocks, from the data by default.
     draws, seed : int
@@ -57,15 +61,18 @@ def interval(
     Returns
     -------
     low, high : ndarray
-        Of the shape of the measure's other axes.
+        Of the shape of the measure's other axes; NaN where no draw has the measure.
 
     Examples
     --------
     >>> data = np.random.default_rng(2).normal(0, 1, (400, 1))
-    >>> low, high = interval(data, lambda drawn: drawn[0].mean(axis=-1))
+    >>> low, high = interval(data, lambda drawn: drawn[0].mean(axis=0))
     >>> bool(low < data.mean() < high)
     True
     """
-    chunks = [measure(chunk) for chunk in drawn(data, block or block_length(data), draws, seed)]
-    low, high = np.nanpercentile(np.concatenate(chunks, axis=-1), [2.5, 97.5], axis=-1)
-    return low, high
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chunks = [measure(chunk) for chunk in drawn(data, block or block_length(data), draws, seed)]
+    found = np.concatenate(chunks, axis=-1)
+    found = np.where(np.isfinite(found).any(axis=-1, keepdims=True), found, -np.inf)  # nanpercentile warns of all-NaN
+    low, high = np.nanpercentile(found, [2.5, 97.5], axis=-1)
+    return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)

@@ -12,8 +12,8 @@ import pandas as pd
 
 from lstm_signal import plots
 from lstm_signal.bars import describe_prices
+from lstm_signal.comparing import compare as compare_models
 from lstm_signal.comparison import Comparison
-from lstm_signal.comparison import compare as compare_models
 from lstm_signal.errors import InputError
 from lstm_signal.files import replacing
 from lstm_signal.forecaster import FittedForecaster, Forecaster, load_forecaster

@@ -1,36 +1,62 @@
-"""compare(): models beside linear, mean, naive and buy & hold; the numbers, arranged, saved and read back."""
+"""A comparison of models: its numbers as one report and as tables; printed, saved and read back."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from lstm_signal.bars import as_prices, describe_prices
-from lstm_signal.baselines import linear_beside, naive_and_mean
-from lstm_signal.bt.strategy import ForecastStrategy
-from lstm_signal.costs import Costs
 from lstm_signal.errors import InputError, did_you_mean
 from lstm_signal.files import replacing
-from lstm_signal.forecasts import Forecasts, check_same_prices, told_failures
-from lstm_signal.measures import FORECAST_ROWS, TRADING_ROWS, Measure, describe, forecast_measures, undefined
-from lstm_signal.runs import Run, backtest
+from lstm_signal.forecasts import told_failures
 from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
-from lstm_signal.verdict import weigh
-from lstm_signal.walk import check_names, versions
+from lstm_signal.units import (
+    COST_ROWS,
+    DELAY_ROWS,
+    FLIP_ROWS,
+    FORECAST_ROWS,
+    MEMBER_ROWS,
+    MONEY_ROWS,
+    PAIR_ROWS,
+    TEST_ROWS,
+    TRADING_ROWS,
+    VOLATILITY_ROWS,
+    YESTERDAY_ROWS,
+    Row,
+)
 
 SCHEMA = 1
 BUY_AND_HOLD = "buy_and_hold"
-RESERVED = ("linear", "mean", "naive", BUY_AND_HOLD)
-MEASURED = {"forecasts": FORECAST_ROWS, "trading": TRADING_ROWS}
-TABLES = ("forecasts", "returns", "positions", "fills")  # beside report.json, a Parquet file each
+TABLES = ("forecasts", "returns", "positions", "fills", "members")  # beside report.json, a Parquet file each
+
+# The report's sections: by column (a model, or a pair), then by measure. The rows of "years" are its years.
+SECTIONS: dict[str, dict[str, Row]] = {
+    "forecasts": FORECAST_ROWS,
+    "tests": TEST_ROWS,
+    "years": {},
+    "volatility": VOLATILITY_ROWS,
+    "yesterday": YESTERDAY_ROWS,
+    "trading": TRADING_ROWS,
+    "differences": PAIR_ROWS,
+    "money": MONEY_ROWS,
+    "at_costs": COST_ROWS,
+    "delays": DELAY_ROWS,
+    "members": MEMBER_ROWS,
+    "flips": FLIP_ROWS,
+}
+# What is printed: a title, and the sections whose rows stand below it.
+PRINTED = (
+    ("Forecasts", ("forecasts",)),
+    ("Tests: statistic (p-value); they decide nothing", ("tests",)),
+    ("Trading", ("trading",)),
+    ("Differences in money (p-value)", ("differences",)),
+    ("From forecast to money [% of equity, simple returns summed]", ("money",)),
+    ("Otherwise: at other costs, heeded later, by one member alone", ("at_costs", "delays", "members")),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +74,8 @@ class Comparison:
         Each run's simple returns, a fraction a bar, a column a model.
     positions, fills : DataFrame
         As in `Run`, with the model as first column.
+    members : DataFrame
+        By bar: `model`, `member`, and the `equity` of trading this member's forecasts alone, in money.
     """
 
     report: Mapping[str, Any]
@@ -55,14 +83,55 @@ class Comparison:
     returns: pd.DataFrame = field(repr=False)
     positions: pd.DataFrame = field(repr=False)
     fills: pd.DataFrame = field(repr=False)
+    members: pd.DataFrame = field(repr=False)
 
-    def table(self, kind: str) -> pd.DataFrame:
-        """Return the measures of "forecasts" or "trading": a row a measure, a column a model, NaN where undefined."""
-        if kind not in MEASURED:
-            raise InputError(f"no table is called {kind!r}. {did_you_mean(kind, MEASURED)}")
-        rows = MEASURED[kind]
-        values = {model: {key: measures[key]["value"] for key in rows} for model, measures in self.report[kind].items()}
-        return pd.DataFrame(values, index=list(rows), dtype="float64")
+    def table(self, kind: str, part: str = "value") -> pd.DataFrame:
+        """Return a section of the report: a row a measure, a column a model (or a pair), NaN where undefined.
+
+        Parameters
+        ----------
+        kind : str
+            "forecasts", "tests", "years", "volatility" and "yesterday" are about the forecasts; "trading",
+            "differences", "money", "at_costs", "delays", "members" and "flips" about what came of them.
+        part : {"value", "low", "high", "p"}
+            The number, its 95 % interval's ends, or its p-value.
+
+        Raises
+        ------
+        InputError
+            If there is no such table or part.
+
+        Examples
+        --------
+        >>> import lstm_signal as ls
+        >>> prices = ls.sample_prices().iloc[:400]
+        >>> linear = ls.forecast(prices, ls.Forecaster(cell="linear"), ls.WalkForward(train=200, test=100))
+        >>> comparison = ls.compare(prices, [linear])
+        >>> bool(comparison.table("trading", "low").loc["sharpe", "linear"] < 0)
+        True
+        """
+        if kind not in SECTIONS or kind not in self.report:
+            raise InputError(f"no table is called {kind!r}. {did_you_mean(kind, SECTIONS)}")
+        if part not in ("value", "low", "high", "p"):
+            raise InputError(f"a table has no part {part!r}. {did_you_mean(part, ('value', 'low', 'high', 'p'))}")
+        section = self.report[kind]
+        rows = list(SECTIONS[kind]) or sorted({key for column in section.values() for key in column})
+        values = {name: {key: column.get(key, {}).get(part) for key in rows} for name, column in section.items()}
+        return pd.DataFrame(values, index=rows, dtype="float64")
+
+    @property
+    def error_gain(self) -> pd.DataFrame:
+        """By bar and model: the squared errors that the mean has made so far, less the model's; up is good.
+
+        Welch and Goyal, Review of Financial Studies 21:1455 (2008), doi:10.1093/rfs/hhm014.
+        """
+        gain = {}
+        for name, said in self.forecasts.groupby("model", sort=False):
+            known = said.dropna(subset=["outcome", "forecast", "mean"])
+            gain[name] = (
+                (known["outcome"] - known["mean"]) ** 2 - (known["outcome"] - known["forecast"]) ** 2
+            ).cumsum()
+        return pd.DataFrame(gain).drop(columns="mean", errors="ignore")
 
     @property
     def verdict(self) -> list[str]:
@@ -76,27 +145,49 @@ class Comparison:
     def __str__(self) -> str:
         tables, reasons = self._shown()
         drawn = [text_table(*table) for table in tables]
-        return "\n\n".join(["\n".join(self.verdict), "\n".join(self._head()), *drawn, "\n".join(reasons)])
+        parts = ["\n".join(self.verdict), "\n".join(self._head()), *drawn, "\n".join(self._notes()), "\n".join(reasons)]
+        return "\n\n".join(part for part in parts if part)
 
     def _repr_html_(self) -> str:
         tables, reasons = self._shown()
-        return "".join(
-            [
-                html_lines(self.verdict),
-                html_lines(self._head()),
-                *(html_table(*table) for table in tables),
-                html_lines(reasons),
-            ]
-        )
+        lines = [html_lines(self.verdict), html_lines(self._head())]
+        return "".join([*lines, *(html_table(*table) for table in tables), html_lines([*self._notes(), *reasons])])
 
     def _shown(self) -> tuple[list[tuple[str, list[str], list[list[str]]]], list[str]]:
-        """Return both tables as title, header and rows of text, and the reasons for their dashes."""
+        """Return the tables as title, header and rows of text, and the reasons for their dashes."""
         reasons: list[str] = []
         tables = []
-        for kind, rows in MEASURED.items():
-            header = ["", *(name.replace(BUY_AND_HOLD, "buy & hold") for name in self.report[kind])]
-            tables.append((kind.capitalize(), header, measure_cells(rows, self.report[kind], reasons)))
+        for title, kinds in PRINTED:
+            names = list(dict.fromkeys(name for kind in kinds for name in self.report.get(kind, {})))
+            cells = []
+            for kind in kinds:
+                columns = {name: self.report.get(kind, {}).get(name, {}) for name in names}
+                cells += measure_cells(SECTIONS[kind], columns, reasons)
+            if cells:
+                tables.append((title, ["", *map(_told, names)], cells))
         return tables, reasons
+
+    def _notes(self) -> list[str]:
+        """Return what is said in words below the tables."""
+        report = self.report
+        notes = [column["lag"]["note"] for column in report.get("yesterday", {}).values() if "note" in column["lag"]]
+        for pair, flips in report.get("flips", {}).items():
+            told = {"R2": flips["r2"]["value"], "Sharpe ratio": flips["sharpe"]["value"]}
+            shares = [f"{share:.0%} by {name}" for name, share in told.items() if share is not None]
+            if shares:
+                notes.append(
+                    f"One member of each alone would have said the other order of {pair} in {', '.join(shares)}."
+                )
+        if "trials" in report:
+            here, lifetime, elsewhere = (report["trials"][name]["value"] for name in ("here", "lifetime", "elsewhere"))
+            more = f", and {elsewhere} elsewhere" if elsewhere else ""
+            notes.append(
+                f"Tried on these bars: {here} here, {lifetime} in all{more}; deflated Sharpe ratios count them."
+            )
+        if report.get("sensitivity"):
+            again = report["sensitivity"]
+            notes += [f"Again with {_schedule(again)}: {each['sentence']}" for each in again["verdict"]]
+        return notes
 
     def _head(self) -> list[str]:
         report, prices, costs = self.report, self.report["prices"], self.report["costs"]
@@ -139,6 +230,14 @@ class Comparison:
         return json.dumps(self.report, indent=1, allow_nan=False)
 
 
+def _told(name: str) -> str:
+    return name.replace(BUY_AND_HOLD, "buy & hold")
+
+
+def _schedule(report: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in (report["schedule"] or {}).items())
+
+
 def read_comparison(folder: str | Path) -> Comparison:
     """Read a comparison that `Comparison.save` wrote.
 
@@ -156,183 +255,3 @@ def read_comparison(folder: str | Path) -> Comparison:
     except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"{folder} holds no comparison: {error}. Give a folder that `save` wrote.") from error
     return Comparison(report, **tables)
-
-
-def compare(
-    prices: pd.DataFrame,
-    models: Sequence[Forecasts],
-    strategy: str | type[ForecastStrategy] = "long_flat",
-    *,
-    costs: Costs | None = None,
-    fill: str | None = None,
-    **options: Any,
-) -> Comparison:
-    """Compare models on the same bars; linear, mean, naive and buy & hold join in.
-
-    Parameters
-    ----------
-    prices : DataFrame, shape (bars, 6)
-        The bars that the forecasts were made on.
-    models : list of Forecasts
-        Of one target and horizon, each with a name of its own.
-    strategy : str or class
-        Trades on each model's forecasts; see `backtest`.
-    costs : Costs, optional
-    fill : str, optional
-        As in `backtest`.
-    **options
-        Cash, cash_rate, periods_per_year and the strategy's own parameters, as in `backtest`.
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    InputError
-        If there is no model, two share a name, or their targets or horizons differ.
-
-    Examples
-    --------
-    >>> import lstm_signal as ls
-    >>> prices = ls.sample_prices().iloc[:400]
-    >>> linear = ls.forecast(prices, ls.Forecaster(cell="linear"), ls.WalkForward(train=200, test=100))
-    >>> list(compare(prices, [linear]).report["forecasts"])
-    ['linear', 'mean', 'naive']
-    """
-    prices = as_prices(prices)
-    models = _comparable(models)
-    for model in models:
-        check_same_prices(model, prices)
-    given = len(models)
-    models = _on_common_bars([*models, *linear_beside(prices, models)])
-    reference = next((model for model in models if model.audited), models[0])  # whose training mean is known
-    joined = [*models, *naive_and_mean(reference)]
-    costs = costs or Costs()
-    runs = {model.name: backtest(prices, model, strategy, costs=costs, fill=fill, **options) for model in models}
-    held = {name: value for name, value in options.items() if name in ("cash", "cash_rate", "periods_per_year")}
-    with warnings.catch_warnings():  # said once, by the first run
-        warnings.simplefilter("ignore", UserWarning)
-        runs[BUY_AND_HOLD] = backtest(prices, models[0], BUY_AND_HOLD, costs=costs, fill=fill, **held)
-    tried = {model.name: runs[model.name] for model in models}
-    report = _report(prices, models, runs, costs) | {
-        "verdict": weigh(prices, models[:given], tried),
-        "forecasts": _forecast_measures(prices, joined),
-        "trading": {name: run.describe() for name, run in runs.items()},
-    }
-    if "linear" not in runs:
-        reason = "no recipe to train it by: forecasts made elsewhere, or saved with a feature of one's own"
-        report["forecasts"] = _insert_linear(report["forecasts"], undefined(FORECAST_ROWS, reason), before="mean")
-        report["trading"] = _insert_linear(report["trading"], undefined(TRADING_ROWS, reason), before=BUY_AND_HOLD)
-    outcomes = {model.name: model.frame.assign(outcome=model.outcomes(prices)) for model in joined}
-    return Comparison(
-        report,
-        forecasts=pd.concat(outcomes, names=["model"]).reset_index("model"),
-        returns=pd.DataFrame({name: run.returns for name, run in runs.items()}),
-        positions=pd.concat({name: run.positions for name, run in runs.items()}, names=["model"]).reset_index("model"),
-        fills=pd.concat({name: run.fills for name, run in runs.items()}, names=["model"])
-        .reset_index("model")
-        .reset_index(drop=True),
-    )
-
-
-def _insert_linear(table: dict[str, Any], measures: dict[str, Measure], before: str) -> dict[str, Any]:
-    """Return the table with linear's dashes where its column belongs."""
-    columns: dict[str, Any] = {}
-    for name, column in table.items():
-        if name == before:
-            columns["linear"] = describe(measures)
-        columns[name] = column
-    return columns
-
-
-def _comparable(models: Sequence[Forecasts]) -> list[Forecasts]:
-    if isinstance(models, Forecasts):
-        models = [models]
-    if not isinstance(models, list | tuple):
-        raise InputError(f"compare takes a list of Forecasts, not {type(models).__name__}.")
-    models = list(models)
-    for model in models:
-        if not isinstance(model, Forecasts):
-            raise InputError(
-                f"compare takes Forecasts, not {type(model).__name__}: others come in by Forecasts.from_frame."
-            )
-    if not models:
-        raise InputError("nothing to compare: give at least one model's Forecasts.")
-    check_names([model.name for model in models])
-    for model in models:
-        name, recipe = model.name, model.about.get("recipe")
-        if name in RESERVED and not (name == "linear" and recipe and recipe["cell"] == "linear"):
-            raise InputError(
-                f"two models would be called {name!r}: compare adds that one itself. Name yours otherwise."
-            )
-    asked = {(model.target, model.horizon) for model in models}
-    if len(asked) > 1:
-        raise InputError(
-            f"models of different targets cannot be compared: {sorted(asked)}. Forecast the same return with all."
-        )
-    return models
-
-
-def _on_common_bars(models: list[Forecasts]) -> list[Forecasts]:
-    """Cut all models to the bars that every one of them has forecast."""
-    common = models[0].frame.index
-    for model in models[1:]:
-        common = common.intersection(model.frame.index)
-    if not len(common):
-        raise InputError("the models have no bar in common: forecast the same bars with all.")
-    for model in models:
-        if len(model) > len(common):
-            warnings.warn(
-                f"{model.name} has {len(model)} forecasts, but all models only {len(common)}: compared on these.",
-                stacklevel=3,
-            )
-    return [dataclasses.replace(m, frame=m.frame.loc[common], members=m.members.loc[common]) for m in models]
-
-
-def _forecast_measures(prices: pd.DataFrame, models: list[Forecasts]) -> dict[str, Any]:
-    outcome = models[0].outcomes(prices).to_numpy()
-    known = np.isfinite(outcome) & np.all(
-        [np.isfinite(m.frame["forecast"]) for m in models if m.name != "mean"], axis=0
-    )
-    mean = next(model for model in models if model.name == "mean").frame["mean"].to_numpy()[known]
-    measures = {}
-    for model in models:
-        said, spread = (model.frame[column].to_numpy()[known] for column in ("forecast", "spread"))
-        if len(said) and np.isfinite(said).all():
-            measures[model.name] = describe(forecast_measures(outcome[known], said, mean, spread))
-        else:
-            reason = "no training mean: the forecasts were made elsewhere"
-            reason = reason if len(said) else "no bar has both a forecast and its outcome"
-            measures[model.name] = describe(undefined(FORECAST_ROWS, reason))
-    return measures
-
-
-def _report(prices: pd.DataFrame, models: list[Forecasts], runs: Mapping[str, Run], costs: Costs) -> dict[str, Any]:
-    """Return what a report says beside its two tables."""
-    first, walked = runs[models[0].name], [model.about for model in models if model.audited]
-    return {
-        "schema": SCHEMA,
-        "prices": describe_prices(prices),
-        "schedule": walked[0]["schedule"] if walked else None,
-        "seed": walked[0]["seed"] if walked else None,
-        "target": models[0].target,
-        "horizon": models[0].horizon,
-        "forecast_bars": len(models[0]),
-        "forecast_first": models[0].frame.index[0].isoformat(),
-        "strategy": {"name": first.strategy, "parameters": dict(first.about["parameters"])},
-        "fill": first.about["fill"],
-        "costs": vars(costs),
-        "cash": first.about["cash"],
-        "periods_per_year": first.about["periods_per_year"],
-        "models": {
-            model.name: {
-                "recipe": model.about.get("recipe"),
-                "parameters": model.about.get("parameters"),
-                "audited": model.audited,
-                "failed": model.about.get("failed", []),
-            }
-            for model in models
-        },
-        "versions": versions(),
-    }

@@ -216,7 +216,7 @@ def alphas(strategies: Array, asset: Array, *, draws: int = DRAWS, seed: int = S
     asset : ndarray, shape (bars,)
     draws, seed : int
     """
-    values, errors, exposures = _alphas(strategies.T, asset)
+    values, errors, exposures = _alphas(strategies.T, asset)  # (strategies,)
     p_values = np.full(len(values), NAN)
     tried = np.isfinite(errors)
     if len(asset) >= 20 and tried.any():
@@ -237,20 +237,19 @@ def _largest_t(strategies: Array, asset: Array, values: Array, draws: int, seed:
 
 
 def _alphas(strategies: Array, asset: Array) -> tuple[Array, Array, Array]:
-    """Return intercept, its error and slope of strategies (strategies, ..., bars) on an asset (..., bars)."""
-    n = asset.shape[-1]
-    mean = asset.mean(axis=-1, keepdims=True)
+    """Return intercept, its error and slope of strategies (strategies, bars, ...) on an asset (bars, ...)."""
+    n, mean = len(asset), asset.mean(axis=0)
     away = asset - mean
-    squares = (away * away).sum(axis=-1, keepdims=True)
+    squares = (away * away).sum(axis=0)
     slope = np.divide(away, squares, out=np.zeros_like(away), where=squares > 0)
-    exposures = np.einsum("s...n,...n->s...", strategies, slope)
-    values = strategies.mean(axis=-1) - exposures * mean[..., 0]
-    left = strategies - values[..., None] - asset * exposures[..., None]
+    exposures = np.einsum("sn...,n...->s...", strategies, slope)
+    values = strategies.mean(axis=1) - exposures * mean
+    left = strategies - values[:, None] - asset * exposures[:, None]
     moves = (1 / n - slope * mean) * left  # what each bar adds to the intercept
-    total = np.einsum("...n,...n->...", moves, moves)
+    total = np.einsum("sn...,sn...->s...", moves, moves)
     lags = int(4 * (n / 100) ** (2 / 9))
     for k in range(1, min(lags, n - 1) + 1):
-        total += 2 * (1 - k / (lags + 1)) * np.einsum("...n,...n->...", moves[..., k:], moves[..., :-k])
+        total += 2 * (1 - k / (lags + 1)) * np.einsum("sn...,sn...->s...", moves[:, k:], moves[:, :-k])
     with np.errstate(invalid="ignore"):
         errors = np.sqrt(total)
     return values, np.where(errors > 1e-15, errors, NAN), exposures

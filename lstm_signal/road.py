@@ -14,7 +14,7 @@ from lstm_signal.errors import InputError
 from lstm_signal.forecaster import Forecaster
 from lstm_signal.forecasts import Forecasts
 from lstm_signal.intervals import volatility
-from lstm_signal.measures import forecast_measures
+from lstm_signal.skill import member_r2
 from lstm_signal.tables import text_table
 
 RUNGS = ("lstm", "no_output", "no_input", "no_memory", "rnn")  # what is left, or what has gone last
@@ -40,18 +40,6 @@ def describe_rungs(prices: pd.DataFrame, models: list[Forecasts], comparison: Co
             "sharpe": comparison.report["trading"][model.name]["sharpe"]["value"],
         })  # fmt: skip
     return told
-
-
-def member_r2(prices: pd.DataFrame, model: Forecasts) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return (members,) the R2 against the mean of each member's forecasts alone, NaN for one that said nothing."""
-    outcome, mean = model.outcomes(prices).to_numpy(), model.frame["mean"].to_numpy()
-    measured = []
-    for said in model.members.to_numpy().T:
-        known = np.isfinite(outcome) & np.isfinite(said)
-        nothing = np.full(int(known.sum()), np.nan)
-        r2 = forecast_measures(outcome[known], said[known], mean[known], nothing)["r2"].value if known.any() else None
-        measured.append(np.nan if r2 is None else r2)
-    return np.array(measured)
 
 
 def rung_table(told: list[dict[str, Any]]) -> str:

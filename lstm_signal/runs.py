@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import backtrader as bt
@@ -19,82 +18,13 @@ from lstm_signal.bt.portfolio import PortfolioStrategy
 from lstm_signal.bt.strategy import FILLS, ForecastStrategy
 from lstm_signal.costs import Costs, cash_rates, positive
 from lstm_signal.errors import InputError, LookAheadError, did_you_mean
-from lstm_signal.forecasts import Forecasts, check_same_prices, told_failures
+from lstm_signal.forecasts import Forecasts, check_same_prices
 from lstm_signal.loading import load_strategy
-from lstm_signal.measures import TRADING_ROWS, Measure, describe, periods_per_year, trading_measures
-from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
+from lstm_signal.measures import periods_per_year
+from lstm_signal.results import Run
 
 FILL_OF_TARGET = {"open": "next_open", "next_close": "next_close", "close": "close"}
 _BASE_PARAMETERS = ("forecasts", "fill")  # set by backtest itself
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """What came of trading one model's forecasts; from the first bar with a forecast to the last bar.
-
-    Attributes
-    ----------
-    name, strategy : str
-        The model's and the strategy's name.
-    equity : Series
-        Value of cash and position at each close, in money.
-    returns, cash_returns : Series
-        Simple returns of equity, and of cash at its rate, a fraction a bar.
-    positions : DataFrame
-        At each close: `size` [shares], `close`, `value`, `exposure` [value / equity], `cash`, and `borrow` and
-        `interest` paid and earned since the start. Shares and prices are those of `total_return(prices)`.
-    orders : DataFrame
-        Every order sent: `sent`, `size`, `wanted` exposure, the `forecast`, `strength` and `threshold` it was sent
-        for, the `fit` behind them and the last bar that it has seen (`data_through`), `status`.
-    fills : DataFrame
-        Every fill: `date` of the bar whose price it has, `sent`, `size`, `price`, `commission`, `slippage`.
-    trades : DataFrame
-        Every closed trade: `entry`, `exit`, `long`, `pnl` and `pnl_net` of commission and borrow.
-    measures : DataFrame
-        By measure: `value`, `unit`, `reason` if it is undefined.
-    about : dict
-        Fill, costs, cash, parameters, bars a year.
-    """
-
-    name: str
-    strategy: str
-    equity: pd.Series
-    returns: pd.Series
-    cash_returns: pd.Series
-    positions: pd.DataFrame
-    orders: pd.DataFrame
-    fills: pd.DataFrame
-    trades: pd.DataFrame
-    measures: pd.DataFrame
-    about: Mapping[str, Any] = field(repr=False)
-
-    def __repr__(self) -> str:
-        return f"<Run {self.name} by {self.strategy}, {len(self.equity)} bars>"
-
-    def __str__(self) -> str:
-        table, reasons = self._shown()
-        return "\n".join([text_table(*table), *reasons])
-
-    def _repr_html_(self) -> str:
-        table, reasons = self._shown()
-        return html_table(*table) + html_lines(reasons)
-
-    def _shown(self) -> tuple[tuple[str, list[str], list[list[str]]], list[str]]:
-        reasons: list[str] = []
-        rows = measure_cells(TRADING_ROWS, {self.name: self.describe()}, reasons)
-        reasons += [told_failures(name, failed) for name, failed in self.about["failed"].items()]
-        span = f"{self.equity.index[0]:%Y-%m-%d} to {self.equity.index[-1]:%Y-%m-%d}"
-        audit = "" if self.about["audited"] else ", unaudited forecasts"
-        return (f"{self.name} by {self.strategy}, {span}{audit}", ["", self.name], rows), reasons
-
-    def describe(self) -> dict[str, dict[str, Any]]:
-        """Return the measures as JSON holds them: {value, unit}, and a reason where the value is null."""
-        return describe(
-            {
-                str(key): Measure(float(value) if np.isfinite(value) else None, unit, reason)
-                for key, value, unit, reason in self.measures.itertuples()
-            }
-        )
 
 
 def backtest(
@@ -232,6 +162,13 @@ def check_parameters(cls: type[ForecastStrategy], parameters: Mapping[str, objec
         raise InputError(f"{cls.__name__} has no signal(): write one that returns the wanted exposure, -1 to 1.")
 
 
+def full_parameters(strategy: str | type[ForecastStrategy], given: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters that a strategy trades by, its defaults where none was given."""
+    cls = load_strategy(strategy) if isinstance(strategy, str) else strategy
+    own = {name: default for name, default in cls.params._getitems() if name not in _BASE_PARAMETERS}
+    return own | dict(given)
+
+
 def _run_cerebro(
     chained: pd.DataFrame,
     cls: type[ForecastStrategy],
@@ -294,13 +231,7 @@ def _collect(
         )
     trades = pd.DataFrame(recorder.trades, columns=["entry", "exit", "long", "pnl", "pnl_net"])
     seconds = pd.Series(np.diff(stamps_of(equity).asi8) / 1e9, index=returns.index)
-    paid = fills["commission"].sum() + fills["slippage"].sum() + bars["borrow"].iloc[-1]
     of_cash = (rate[returns.index] * seconds / YEAR).rename("cash")
-    measures = trading_measures(
-        returns, of_cash, positions["exposure"],
-        (fills["size"] * fills["price"]).abs().sum(), paid, len(trades) + bool(bars["size"].iloc[-1]),
-        equity.mean(), about["periods_per_year"],
-    )  # fmt: skip
     columns = ["size", "close", "value", "exposure", "cash", "borrow", "interest"]
     return Run(
         name,
@@ -312,7 +243,6 @@ def _collect(
         orders,
         fills,
         trades,
-        measure_frame(measures),
         about,
     )
 
@@ -324,9 +254,3 @@ def _fills(recorded: list[dict[str, Any]], chained: pd.DataFrame, fill: str) -> 
         fills[column] = pd.to_datetime(fills[column]).astype("datetime64[ns]").dt.round("ms")
     own = chained["open" if fill == "next_open" else "close"].reindex(fills["date"]).to_numpy()
     return fills.assign(slippage=fills["size"].abs() * (fills["price"] - own).abs())
-
-
-def measure_frame(measures: Mapping[str, Measure]) -> pd.DataFrame:
-    """Return measures as a DataFrame by key: value (NaN where undefined), unit, reason."""
-    frame = pd.DataFrame(list(measures.values()), index=list(measures), columns=list(Measure._fields))
-    return frame.astype({"value": "float64"})

@@ -7,21 +7,39 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from lstm_signal.measures import Row
+from lstm_signal.units import Row
 
 Columns = Mapping[str, Mapping[str, Mapping[str, Any]]]  # by column and measure: {"value", "unit", "reason"}
 
 
 def measure_cells(rows: Mapping[str, Row], columns: Columns, reasons: list[str]) -> list[list[str]]:
-    """Return the text of each cell, row by row, the label first; each dash's reason joins `reasons` once."""
-    return [
-        [row.label, *(_cell(row, column[key], reasons) for column in columns.values())] for key, row in rows.items()
-    ]
+    """Return the text of each cell, row by row, the label first; each dash's reason joins `reasons` once.
+
+    A measure with a p-value has it in brackets; intervals, where the row names them, stand in a row below. A measure
+    that no column has is left out, and one that a column has not is blank.
+    """
+    cells = []
+    for key, row in rows.items():
+        own = [column.get(key) for column in columns.values()]
+        if not any(own):
+            continue
+        cells.append([row.label, *("" if measure is None else _cell(row, measure, reasons) for measure in own)])
+        if row.interval and any(measure and "low" in measure for measure in own):
+            cells.append([f"  {row.interval}", *(_interval(row, measure or {}) for measure in own)])
+    return cells
+
+
+def _interval(row: Row, measure: Mapping[str, Any]) -> str:
+    if "low" not in measure:
+        return ""
+    low, high = (f"{measure[end] * row.factor:.{row.digits}f}" for end in ("low", "high"))
+    return f"{low} to {high}"
 
 
 def _cell(row: Row, measure: Mapping[str, Any], reasons: list[str]) -> str:
     if measure["value"] is not None:
-        return f"{measure['value'] * row.factor:.{row.digits}f}"
+        p = f" ({measure['p']:.3f})" if "p" in measure else ""
+        return f"{measure['value'] * row.factor:.{row.digits}f}{p}"
     known = [line for line in reasons if line.endswith(f": {measure['reason']}")]
     if not known:
         known = [f"- ({chr(ord('a') + len(reasons))}): {measure['reason']}"]

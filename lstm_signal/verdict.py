@@ -17,10 +17,11 @@ import pandas as pd
 from scipy import stats
 
 from lstm_signal.bars import total_return
-from lstm_signal.bootstrap import Array, interval
+from lstm_signal.bootstrap import INTERVAL_DRAWS, Array, interval
 from lstm_signal.evidence import NAN, alphas, clark_west, holm, mean_test
 from lstm_signal.forecasts import Forecasts
-from lstm_signal.runs import Run
+from lstm_signal.results import Run
+from lstm_signal.skill import pair_of
 
 LEVEL = 0.05  # of all three sentences together
 
@@ -38,8 +39,8 @@ class Answer:
 
     Attributes
     ----------
-    about : str
-        The model, or the two, that it is about.
+    models : tuple of str
+        The one, or the two, that it is about.
     value, low, high : float
         The number and its 95 % interval.
     unit : str
@@ -49,13 +50,18 @@ class Answer:
         Why it is undefined.
     """
 
-    about: str
+    models: tuple[str, ...]
     value: float = NAN
     low: float = NAN
     high: float = NAN
     unit: str = ""
     p: float = NAN
     reason: str = ""
+
+    @property
+    def about(self) -> str:
+        """The models in words."""
+        return " and ".join(self.models)
 
 
 def weigh(prices: pd.DataFrame, models: Sequence[Forecasts], runs: Mapping[str, Run]) -> list[dict[str, Any]]:
@@ -75,13 +81,13 @@ def weigh(prices: pd.DataFrame, models: Sequence[Forecasts], runs: Mapping[str, 
     known = np.isfinite(outcome) & np.all([np.isfinite(each.forecast) for each in said.values()], axis=0)
     said = {name: Said(each.forecast[known], each.strength[known]) for name, each in said.items()}
     outcome, mean, horizon = outcome[known], mean[known], models[0].horizon
-    pair = _pair(models)
+    pair = pair_of(models)
     first = runs[models[0].name]
     asset = total_return(prices)["close"].pct_change().reindex(first.returns.index) - first.cash_returns
     excess = {name: (run.returns - run.cash_returns).to_numpy() for name, run in runs.items()}
-    alone = Answer(models[0].name, reason="there is no second model")
+    alone = Answer((models[0].name,), reason="there is no second model")
     if np.isnan(mean).any():
-        unknown = Answer(" and ".join(said), reason="no training mean: the forecasts were made elsewhere")
+        unknown = Answer(tuple(said), reason="no training mean: the forecasts were made elsewhere")
         answers = {"skill": unknown, "difference": unknown if pair else alone}
     else:
         answers = {
@@ -90,14 +96,6 @@ def weigh(prices: pd.DataFrame, models: Sequence[Forecasts], runs: Mapping[str, 
         }
     asked = tuple(said)
     return verdict(answers | {"money": money(excess, asset.to_numpy(), first.about["periods_per_year"], asked)})
-
-
-def _pair(models: Sequence[Forecasts]) -> list[str]:
-    """Return the first LSTM and the first RNN, or the first two models; nothing if there is one."""
-    cells = {model.recipe.cell: model.name for model in reversed(models) if model.recipe is not None}
-    if "lstm" in cells and "rnn" in cells:
-        return [cells["lstm"], cells["rnn"]]
-    return [model.name for model in models[:2]] if len(models) > 1 else []
 
 
 def skill(outcome: Array, mean: Array, models: Mapping[str, Said], horizon: int = 1) -> Answer:
@@ -110,15 +108,15 @@ def skill(outcome: Array, mean: Array, models: Mapping[str, Said], horizon: int 
     adjusted = dict(zip(found, holm([test.p for test in found.values()]), strict=True))
     best = min(found, key=lambda name: (math.isnan(found[name].p), found[name].p))
     if math.isnan(found[best].p):
-        return Answer(best, reason=found[best].reason)
+        return Answer((best,), reason=found[best].reason)
     losses = np.column_stack([(outcome - models[best].forecast) ** 2, (outcome - mean) ** 2])
-    low, high = interval(losses, _r2)
-    return Answer(best, float(_r2(losses.T)), float(low), float(high), "R2 against the mean", adjusted[best])
+    low, high = interval(losses, _r2, draws=INTERVAL_DRAWS)
+    return Answer((best,), float(_r2(losses.T)), float(low), float(high), "R2 against the mean", adjusted[best])
 
 
 def _r2(losses: Array) -> Array:
     """Return 1 - squared errors / those of the mean; Campbell and Thompson (2008), doi:10.1093/rfs/hhm055."""
-    own, base = losses.sum(axis=-1)
+    own, base = losses.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(1 - own / base)
 
@@ -129,15 +127,15 @@ def difference(outcome: Array, mean: Array, models: Mapping[str, Said], horizon:
     Strengths, not errors: a network that overfits has larger errors whatever it knows. Positive: the first is better.
     """
     (first, one), (second, other) = models.items()
-    about = f"{first} and {second}"
+    pair = (first, second)
     earned = (one.strength - other.strength) * (outcome - mean)
     earned = earned[np.isfinite(earned)]
     test = mean_test(earned, horizon, two_sided=True)
     if math.isnan(test.p):
-        return Answer(about, reason=test.reason)
+        return Answer(pair, reason=test.reason)
     value = float(earned.mean())
     reach = float(stats.t.ppf(0.975, len(earned) - 1)) * value / test.statistic
-    return Answer(about, value, value - reach, value + reach, "log return a bar and unit of strength", test.p)
+    return Answer(pair, value, value - reach, value + reach, "log return a bar and unit of strength", test.p)
 
 
 def money(returns: Mapping[str, Array], asset: Array, periods_per_year: float, asked: tuple[str, ...]) -> Answer:
@@ -159,10 +157,10 @@ def money(returns: Mapping[str, Array], asset: Array, periods_per_year: float, a
     best = min(asked, key=lambda name: (math.isnan(found[name].p), found[name].p, -found[name].value))
     alpha = found[best]
     if math.isnan(alpha.p):
-        return Answer(best, reason="fewer than 20 bars, or no return beyond the asset's")
+        return Answer((best,), reason="fewer than 20 bars, or no return beyond the asset's")
     reach = 1.959964 * alpha.error * periods_per_year
     value = alpha.value * periods_per_year
-    return Answer(best, value, value - reach, value + reach, "fraction a year beyond its exposure", alpha.p)
+    return Answer((best,), value, value - reach, value + reach, "fraction a year beyond its exposure", alpha.p)
 
 
 def verdict(answers: Mapping[str, Answer]) -> list[dict[str, Any]]:
@@ -202,7 +200,7 @@ def _skill(answer: Answer, p: float, evidence: bool) -> str:
 
 
 def _difference(answer: Answer, p: float, evidence: bool) -> str:
-    first, second = answer.about.split(" and ")
+    first, second = answer.models
     points = [f"{10_000 * number:+.2f}" for number in (answer.value, answer.low, answer.high)]
     numbers = f"{points[0]} bp a bar at unit strength (95 %: {points[1]} to {points[2]}), p {_p(p)}"
     if evidence:

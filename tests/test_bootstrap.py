@@ -11,7 +11,7 @@ DATA = np.random.default_rng(2).normal(0, 1, (400, 2))
 
 
 def mean(chunk: np.ndarray) -> np.ndarray:
-    return chunk.mean(axis=-1)
+    return chunk.mean(axis=1)
 
 
 def test_an_interval_is_wider_for_fewer_rows_and_the_same_for_the_same():
@@ -26,9 +26,9 @@ def test_draws_are_those_of_arch_however_many_at_once(monkeypatch):
     expected = [sample for (sample,), _ in theirs.bootstrap(20)]
     for at_once in (2_000_000, 3 * DATA.size, 1):
         monkeypatch.setattr("lstm_signal.bootstrap._AT_ONCE", at_once)
-        ours = np.concatenate(list(drawn(DATA, 5, 20)), axis=1)
-        assert ours.shape == (2, 20, 400)
-        assert (ours.transpose(1, 2, 0) == np.array(expected)).all()
+        ours = np.concatenate(list(drawn(DATA, 5, 20)), axis=-1)
+        assert ours.shape == (2, 400, 20)
+        assert (ours.transpose(2, 1, 0) == np.array(expected)).all()
 
 
 def test_blocks_are_longer_where_there_is_memory():

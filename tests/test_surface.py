@@ -19,16 +19,24 @@ PROMISED = {
 }  # fmt: skip
 # Each may import from those before it alone.
 FLOW = [
-    "errors", "files", "measures", "plots", "tables", "bars", "checks", "prices", "sessions", "yahoo",
+    "errors", "files", "units", "measures", "plots", "tables", "bars", "checks", "prices", "sessions", "yahoo",
     "vintages", "updating", "history", "windows", "cells", "networks", "training", "linear",
     "recipe", "fits", "streaming", "saving", "forecaster", "intervals", "forecasts", "schedule",
     "store", "pool", "tasks", "walk", "baselines",
     "bt.indicators", "bt.feed", "bt.live", "bt.broker", "bt.book", "bt.strategy", "bt.portfolio",
-    "bt.analyzers", "bt.observers", "bt.sizers", "loading", "costs", "runs", "bootstrap", "evidence", "verdict",
-    "comparison",
+    "bt.analyzers", "bt.observers", "bt.sizers",
+    "bootstrap", "evidence", "estimates", "skill", "results",
+    "loading", "costs", "runs", "money", "ledger", "verdict", "comparison", "comparing",
     "road", "cli", "options", "commands", "housekeeping",
 ]  # fmt: skip
-FREE = {"errors": set(), "plots": set(), "files": {"errors"}, "measures": set(), "tables": {"measures"}}
+FREE = {
+    "errors": set(),
+    "plots": set(),
+    "files": {"errors"},
+    "units": set(),
+    "measures": {"units"},
+    "tables": {"units"},
+}
 TORCH, BACKTRADER = (
     {"networks", "training"},
     {name for name in FLOW if name.startswith("bt.")} | {"runs"},

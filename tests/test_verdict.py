@@ -84,7 +84,7 @@ def test_money_is_what_exposure_does_not_explain():
 
 
 def answers(*p_values: float, reason: str = "") -> dict[str, Answer]:
-    about = {"skill": "lstm", "difference": "lstm and rnn", "money": "lstm"}
+    about = {"skill": ("lstm",), "difference": ("lstm", "rnn"), "money": ("lstm",)}
     return {
         question: Answer(about[question], 0.01, -0.02, 0.03, "unit", p, reason)
         for question, p in zip(about, p_values, strict=True)

@@ -12,7 +12,8 @@ import pandas as pd
 
 from lstm_signal.bars import OHLC
 from lstm_signal.bt.indicators import Dates, resolve
-from lstm_signal.measures import FORECAST_ROWS, describe, forecast_measures, undefined
+from lstm_signal.measures import forecast_measures
+from lstm_signal.units import FORECAST_ROWS, describe, undefined
 from lstm_signal.windows import targets
 
 
@@ -135,7 +136,7 @@ class ForecastAccuracy(_Judge):
     def _measured(self, name: str) -> dict[str, dict[str, Any]]:
         judged = self.judged(name)
         known = judged[np.isfinite(judged["outcome"]) & np.isfinite(judged["forecast"])]
-        columns = (known[column].to_numpy() for column in ("outcome", "forecast", "mean", "spread"))
+        columns = (known[column].to_numpy() for column in ("outcome", "forecast", "mean", "spread", "lower", "upper"))
         measures = forecast_measures(*columns) if len(known) else undefined(FORECAST_ROWS, "no outcome is known")
         return describe(measures)
 
