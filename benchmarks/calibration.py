@@ -106,7 +106,8 @@ def walked(kind: str, process: str, series: int, bars: int = 0, schedule: ls.Wal
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a model that never trades
         models = ls.forecast(prices, recipes, schedule, name=names, n_jobs=1, progress=False)
-        runs = {each.name: ls.backtest(prices, each, "long_flat", fill="close") for each in models}
+        traded = prices[models[0].frame.index[0] :]  # backtrader need not walk the bars before the first forecast
+        runs = {each.name: ls.backtest(traded, each, "long_flat", fill="close") for each in models}
     told = weigh(prices, models, runs)
     row = {"version": VERSION, "kind": kind, "process": process, "series": series, "bars": bars}
     row |= {each["question"]: each["evidence"] for each in told} | {"ahead": (told[1]["value"] or 0.0) > 0}

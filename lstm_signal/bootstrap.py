@@ -73,6 +73,8 @@ def interval(
     with np.errstate(divide="ignore", invalid="ignore"):
         chunks = [measure(chunk) for chunk in drawn(data, block or block_length(data), draws, seed)]
     found = np.concatenate(chunks, axis=-1)
-    found = np.where(np.isfinite(found).any(axis=-1, keepdims=True), found, -np.inf)  # nanpercentile warns of all-NaN
-    low, high = np.nanpercentile(found, [2.5, 97.5], axis=-1)
-    return np.where(np.isfinite(low), low, np.nan), np.where(np.isfinite(high), high, np.nan)
+    found = np.where(np.isfinite(found), found, np.nan)
+    there = np.isfinite(found).any(axis=-1)
+    ends = np.full((2, *there.shape), np.nan)
+    ends[:, there] = np.nanpercentile(found[there], [2.5, 97.5], axis=-1)  # it warns of all-NaN
+    return ends[0], ends[1]

@@ -1,7 +1,7 @@
 """What was tried on the same bars: the more, the less the best of it says.
 
-A comparison appends those of its trials that are not there yet to a file named by the bars' fingerprint. A trial is
-what decides its returns: the model's recipe, schedule and seed (or what its forecasts were), strategy, parameters, fill.
+A comparison appends its new trials to a file named by the bars' fingerprint. A trial is what decides its returns: the
+model's recipe, schedule and seed (or what its forecasts were), strategy, parameters, fill.
 """
 
 from __future__ import annotations

@@ -212,7 +212,9 @@ def trading_measures(
     values |= {"turnover": traded / mean_equity / years, "costs": costs / mean_equity / years}
     few = "more than all money was lost" if _ruined(bars) else "fewer than two bars"
     flat = "no return but that of cash: no order was filled" if len(bars.returns) > 1 else few
+    moves = len(bars.excess) > 1 and np.ptp(bars.excess) > 1e-12
     reasons = dict.fromkeys(("sharpe", "sortino", "skew"), flat) | {
+        "sortino": "no bar earned less than cash" if moves else flat,
         "calmar": few if _ruined(bars) else "there was no drawdown", "break_even": "nothing was traded",
         "winners": "no trade was closed", "payoff": "no closed trade won, or none lost",
     }  # fmt: skip

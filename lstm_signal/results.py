@@ -114,7 +114,7 @@ class Run:
             trading_costs=self.fills["commission"] + self.fills["slippage"],
         )
         by_bar = fills.groupby("date")[["traded", "trading_costs"]].sum().reindex(bars.index, fill_value=0.0)
-        flows = by_bar.assign(borrow=bars["borrow"].diff(), interest=bars["interest"].diff())
+        flows = by_bar.astype("float64").assign(borrow=bars["borrow"].diff(), interest=bars["interest"].diff())
         flows = flows.div(before, axis=0).assign(asset=bars["close"].pct_change(), held=bars["exposure"].shift(1))
         flows = flows.iloc[1:]
         paid = flows["trading_costs"] + flows["borrow"] - flows["interest"]

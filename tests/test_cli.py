@@ -524,15 +524,18 @@ def test_what_is_undefined_is_null_with_a_reason(compared):
     assert naive["rmse"]["value"] > 0
 
 
-def test_compare_writes_the_report_and_four_tables(compared):
+def test_compare_writes_the_report_and_its_tables(compared):
     folder = compared[0] / "reports" / "nasdaq"
     written = sorted(str(path.relative_to(compared[0])) for path in compared[0].rglob("*") if path.is_file())
     fits = [path for path in written if path.startswith("data/fits/") and path.endswith(".safetensors")]
     assert len(fits) == 3 * 2 * 3  # models, members, folds
     assert [path for path in written if path not in fits] == [
         f"reports/nasdaq/{name}"
-        for name in ("fills.parquet", "forecasts.parquet", "positions.parquet", "report.json", "returns.parquet")
-    ]
+        for name in (
+            "fills.parquet", "forecasts.parquet", "members.parquet", "positions.parquet", "report.json",
+            "returns.parquet",
+        )
+    ]  # fmt: skip
     report = parse((folder / "report.json").read_text(encoding="utf-8"))
     forecasts = pd.read_parquet(folder / "forecasts.parquet")
     assert set(forecasts["model"]) == set(report["forecasts"])
@@ -553,7 +556,7 @@ def test_compare_tells_people_the_same_numbers_and_where_they_are(compared, lstm
     assert f"{100 * report['forecasts']['lstm']['rmse']['value']:.4f}" in out
     assert f"{report['trading']['lstm']['sharpe']['value']:.2f}" in out
     assert sorted(path.name for path in (empty / "my report").iterdir()) == [
-        "fills.parquet", "forecasts.parquet", "positions.parquet", "report.json", "returns.parquet",
+        "fills.parquet", "forecasts.parquet", "members.parquet", "positions.parquet", "report.json", "returns.parquet",
     ]  # fmt: skip
 
 
