@@ -19,7 +19,9 @@ from lstm_signal.files import replacing
 from lstm_signal.forecaster import FittedForecaster, Forecaster, load_forecaster
 from lstm_signal.forecasts import Forecasts, read_forecasts, told_failures
 from lstm_signal.options import (
+    SENSITIVITY,
     check_out,
+    evidence_options,
     fields_of,
     json_option,
     not_empty,
@@ -44,16 +46,20 @@ from lstm_signal.walk import forecast as walk
 @recipe_options
 @walk_options
 @trading_options
+@evidence_options
 @click.option("--out", metavar="FOLDER", callback=not_empty, help="Where the report goes; reports/NAME by default.")
 @json_option
 def compare(as_json: bool, out: str | None, **given: Any) -> None:
     """Compare LSTM and RNN, as forecasts and as money, with their baselines.
 
     An LSTM, an RNN and an RNN with as many parameters as the LSTM are trained on rolling windows and refitted as they
-    walk forward. Writes report.json and Parquet tables beside it.
+    walk forward. Writes report.json and Parquet tables beside it, and what was tried on these bars to the ledger in
+    data/ledger.
     """
     prices, trading = prices_of(given, not as_json), trading_of(given)
     lstm, schedule = recipe_of(given, "lstm"), WalkForward(**fields_of(WalkForward, given))
+    if given["sensitivity"] and schedule.test == SENSITIVITY:
+        raise InputError(f"--sensitivity walks again with --test {SENSITIVITY}, which was asked for already: drop one.")
     folder = Path(out) if out is not None else reports_folder(prices)
     check_out(folder)
     recipes = [lstm, lstm.replace(cell="rnn"), lstm.matched("rnn")]
@@ -67,9 +73,17 @@ def _compared(
     prices: pd.DataFrame, recipes: dict[str, Forecaster], schedule: WalkForward, given: dict[str, Any],
     progress: bool, trading: dict[str, Any],
 ) -> tuple[list[Forecasts], Comparison]:  # fmt: skip
-    """Walk named recipes forward and compare them."""
-    models = walk(prices, list(recipes.values()), schedule, name=list(recipes), progress=progress, **walk_of(given))
-    return models, compare_models(prices, models, **trading)
+    """Walk named recipes forward, once more by another schedule if that is asked for, and compare them."""
+    ledger = Path(given["data_dir"]) / "ledger"
+    check_out(ledger, "--data-dir")
+
+    def walked(schedule: WalkForward) -> list[Forecasts]:
+        return walk(prices, list(recipes.values()), schedule, name=list(recipes), progress=progress, **walk_of(given))
+
+    models = walked(schedule)
+    again = walked(dataclasses.replace(schedule, test=SENSITIVITY)) if given["sensitivity"] else None
+    evidence = {"trials": given["trials"], "ledger": ledger, "sensitivity": again}
+    return models, compare_models(prices, models, **evidence, **trading)
 
 
 @click.command()
@@ -202,6 +216,7 @@ def _first_fold(prices: pd.DataFrame, recipe: Forecaster, given: dict[str, Any])
 @recipe_options
 @walk_options
 @trading_options
+@evidence_options
 @click.option("--out", metavar="FOLDER", callback=not_empty, help="Where the report goes; reports/NAME-ladder.")
 @json_option
 def ladder(as_json: bool, out: str | None, **given: Any) -> None:

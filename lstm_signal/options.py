@@ -68,6 +68,7 @@ def not_empty(_context: click.Context, _option: click.Parameter, value: str | No
     return value
 
 
+SENSITIVITY = 63  # test bars a fold: a quarter of a year
 range_options = _options(
     click.option("--start", metavar="DATE", help="The first day of the prices."),
     click.option("--end", metavar="DATE", help="The last day of the prices, included."),
@@ -115,6 +116,11 @@ trading_options = _options(
                  help="A parameter of the strategy, such as threshold=0.3."),
     _fields_as_flags(Costs),
     click.option("--cash", type=float, default=100_000.0, show_default=True, help="Money to start with."),
+)  # fmt: skip
+evidence_options = _options(
+    click.option("--trials", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
+                 help="How much was tried on these bars that data/ledger does not know of; deflated ratios count it."),
+    click.option("--sensitivity", is_flag=True, help=f"The whole again, refitted every {SENSITIVITY} bars."),
 )  # fmt: skip
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on standard output, and nothing else there."
@@ -187,11 +193,11 @@ def _value(text: str) -> object:
         return {"true": True, "false": False, "null": None}.get(text, text)
 
 
-def check_out(place: Path) -> None:
+def check_out(place: Path, flag: str = "--out") -> None:
     """Raise InputError, before anything is trained, if a folder cannot be made or written to."""
     there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
-        raise InputError(f"cannot write to {place}: {there} is no folder that you may write to. Give another --out.")
+        raise InputError(f"cannot write to {place}: {there} is no folder that you may write to. Give another {flag}.")
 
 
 def trading_of(given: dict[str, Any]) -> dict[str, Any]:

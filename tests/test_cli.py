@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import lstm_signal as ls
 from lstm_signal import cli, commands
+from lstm_signal.comparison import SECTIONS
 from lstm_signal.recipe import Recipe
 
 PROGRAM = str(Path(sys.executable).with_name("lstm-signal"))
@@ -424,42 +425,10 @@ def test_the_target_follows_the_fill(asked, fill, target):
 # Right input: compare
 
 
-NUMBER = {"type": "number"}
-TEXT = {"type": "string", "minLength": 1}
-MEASURE = {
-    "type": "object",
-    "required": ["value", "unit"],
-    "properties": {"value": {"type": ["number", "null"]}, "unit": TEXT, "reason": TEXT, "low": NUMBER, "high": NUMBER},
-    "additionalProperties": False,
-    "if": {"properties": {"value": {"type": "null"}}},
-    "then": {"required": ["reason"]},
-    "else": {"not": {"required": ["reason"]}},
-}
-
-
-def object_of(keys: str, each: dict, **properties: dict) -> dict:
-    """Return the schema of an object that has these keys; what is not described otherwise is `each`."""
-    return {"type": "object", "required": keys.split(), "properties": properties, "additionalProperties": each}
-
-
-FORECAST = object_of("rmse mae r2 hit_rate correlation", MEASURE)
-TRADING = object_of("annual_return volatility sharpe max_drawdown exposure turnover trades costs", MEASURE)
-REPORT = {
-    "type": "object",
-    "required": ["schema", "prices", "schedule", "costs", "models", "forecasts", "trading"],
-    "properties": {
-        "schema": {"const": 1},
-        "prices": object_of("name first last bars sha256", {"type": "string"}, name=TEXT, first=TEXT, last=TEXT,
-                            bars={"type": "integer"}, sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"}),
-        "schedule": object_of("train test anchored", False, train={"type": "integer"}, test={"type": "integer"},
-                              anchored={"type": "boolean"}),
-        "costs": object_of("commission slippage borrow", NUMBER),
-        "models": object_of("lstm rnn rnn_matched linear", object_of("recipe parameters", {}, recipe={"type": "object"},
-                                                                     parameters={"type": "integer"})),
-        "forecasts": object_of("lstm rnn rnn_matched linear mean naive", FORECAST),
-        "trading": object_of("lstm rnn rnn_matched linear buy_and_hold", TRADING),
-    },
-}  # fmt: skip
+SCHEMA = json.loads(Path(ls.__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
+REPORT = jsonschema.Draft202012Validator(SCHEMA)
+TRADING = jsonschema.Draft202012Validator({"$ref": "#/$defs/trading", "$defs": SCHEMA["$defs"]})
+MODELS_COMPARED = ["lstm", "rnn", "rnn_matched", "linear"]
 
 
 def no_constant(name: str) -> None:
@@ -486,7 +455,12 @@ def test_compare_prints_one_json_document_equal_to_the_report(compared):
 
 def test_the_report_keeps_its_contract(compared):
     report = parse(compared[1][1])
-    jsonschema.Draft202012Validator(REPORT).validate(report)
+    REPORT.validate(report)
+    assert list(report["forecasts"]) == [*MODELS_COMPARED, "mean", "naive"]
+    assert list(report["trading"]) == [*MODELS_COMPARED, "buy_and_hold"]
+    assert {"rmse", "mae", "r2", "hit_rate", "correlation"} <= set(report["forecasts"]["naive"])
+    promised = "annual_return volatility sharpe max_drawdown exposure turnover trades costs"
+    assert set(promised.split()) <= set(report["trading"]["buy_and_hold"])
     assert report["prices"]["bars"] == 330
     assert report["prices"]["name"] == "nasdaq"
     assert report["schedule"] == {"train": 150, "test": 60, "anchored": False}
@@ -499,21 +473,59 @@ def test_the_report_keeps_its_contract(compared):
     assert report["models"]["rnn_matched"]["parameters"] == small.matched("rnn").parameters
 
 
-def test_the_schema_of_these_tests_refuses_what_the_contract_does(compared):
-    validator = jsonschema.Draft202012Validator(REPORT)
-    for path, wrong in [
-        (("forecasts", "lstm", "rmse"), 0.01),
-        (("forecasts", "lstm", "rmse"), {"value": None, "unit": "log return"}),
-        (("forecasts", "lstm", "rmse"), {"value": 0.01}),
-        (("trading", "buy_and_hold"), {}),
-        (("schema",), 2),
-    ]:
-        report = parse(compared[1][1])
-        place = report
-        for key in path[:-1]:
-            place = place[key]
-        place[path[-1]] = wrong
-        assert not validator.is_valid(report)
+def test_the_schema_says_what_the_tables_show():
+    """Names, labels and units of the schema that people read are those of the tables."""
+    REPORT.check_schema(SCHEMA)
+    for section, rows in SECTIONS.items():
+        if rows:
+            told = SCHEMA["$defs"][section]["properties"]
+            assert {key: (each["title"], each["properties"]["unit"]["const"]) for key, each in told.items()} == {
+                key: (row.label, row.unit) for key, row in rows.items()
+            }
+
+
+WRONG_REPORTS = [
+    (("forecasts", "lstm", "rmse"), 0.01),
+    (("forecasts", "lstm", "rmse"), {"value": None, "unit": "log return"}),
+    (("forecasts", "lstm", "rmse"), {"value": 0.01}),
+    (("forecasts", "lstm", "rmse"), {"value": 0.01, "unit": "per cent"}),
+    (("forecasts", "lstm", "rmse"), {"value": 0.01, "unit": "log return", "low": 0.0}),
+    (("forecasts", "lstm", "rmse"), {"value": None, "unit": "log return", "reason": "so", "p": 0.1}),
+    (("forecasts", "lstm", "invented"), {"value": 0.01, "unit": "log return"}),
+    (("trading", "buy_and_hold"), {}),
+    (("verdict",), []),
+    (("trials", "here", "value"), -1),
+    (("sensitivity",), {"schema": 1}),
+    (("schema",), 2),
+]
+
+
+@pytest.mark.parametrize(("path", "wrong"), WRONG_REPORTS)
+def test_the_schema_refuses_what_the_contract_does(compared, path, wrong):
+    report = parse(compared[1][1])
+    place = report
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = wrong
+    assert not REPORT.is_valid(report)
+
+
+def test_compare_again_by_another_schedule(lstm_signal, bars, empty):
+    status, out, err = lstm_signal("compare", "--csv", bars, *SMALL, "--sensitivity", "--trials", "7", "--json")
+    assert (status, err) == (0, "")
+    report = parse(out)
+    REPORT.validate(report)
+    again = report["sensitivity"]
+    assert (report["schedule"]["test"], again["schedule"]["test"], again["sensitivity"]) == (60, 63, None)
+    assert again["forecasts"]["lstm"]["r2"] != report["forecasts"]["lstm"]["r2"]
+    assert {name: count["value"] for name, count in report["trials"].items()} == {
+        "here": 4, "lifetime": 8, "elsewhere": 7,
+    }  # fmt: skip
+    text = str(ls.read_comparison(empty / "reports" / "nasdaq"))
+    assert text.count("Again with train=150, test=63, anchored=False: ") == 3
+    assert "Tried on these bars: 4 here, 8 in all, and 7 elsewhere" in text
+    refused(lstm_signal("compare", "--csv", bars, *SMALL, "--sensitivity", "--test", "63"), "--test 63", "drop one")
+    assert lstm_signal("compare", "--csv", bars, *SMALL, "--trials", "-1")[0] == 2
 
 
 def test_what_is_undefined_is_null_with_a_reason(compared):
@@ -529,7 +541,9 @@ def test_compare_writes_the_report_and_its_tables(compared):
     written = sorted(str(path.relative_to(compared[0])) for path in compared[0].rglob("*") if path.is_file())
     fits = [path for path in written if path.startswith("data/fits/") and path.endswith(".safetensors")]
     assert len(fits) == 3 * 2 * 3  # models, members, folds
-    assert [path for path in written if path not in fits] == [
+    ledger = [path for path in written if path.startswith("data/ledger/")]
+    assert [Path(path).suffix for path in ledger] == [".jsonl", ".lock"]
+    assert [path for path in written if path not in fits + ledger] == [
         f"reports/nasdaq/{name}"
         for name in (
             "fills.parquet", "forecasts.parquet", "members.parquet", "positions.parquet", "report.json",
@@ -591,7 +605,7 @@ def test_forecast_then_backtest_trades_as_a_backtest_that_walks_first(lstm_signa
     assert of_file["about"]["cash"] == 5000
     assert of_file["about"]["parameters"] == {"threshold": 0.3}
     assert of_file["about"]["costs"]["commission"] == 0.001
-    jsonschema.validate(of_file["trading"], TRADING)
+    TRADING.validate(of_file["trading"])
     assert of_file["trading"]["trades"]["value"] > 0
     assert {path.name for path in empty.iterdir()} == {f"f{suffix}", "data"}  # a backtest writes nothing but fits
 
