@@ -131,8 +131,8 @@ def right_and_lost(run: Run, model: Forecasts, outcome: pd.Series) -> pd.DataFra
         lead to, `paid` for that fill and `earned` by that exposure over the outcome after it [fraction of equity], and
         whether the forecast was `right` in sign.
     """
-    ahead = 0 if run.about["fill"] == "close" else 1  # bars from forecast to fill
-    bars = pd.DataFrame({"exposure": run.positions["exposure"], "paid": run.flows["trading_costs"]}).shift(-ahead)
+    taken = run.flows["held"] if run.about["fill"] == "close" else run.positions["exposure"]
+    bars = pd.DataFrame({"exposure": taken, "paid": run.flows["trading_costs"]}).shift(-1)
     table = pd.DataFrame({"forecast": model.frame["forecast"], "outcome": outcome}).join(bars).dropna()
     table["earned"] = table["exposure"] * np.expm1(table["outcome"]) - table["paid"]
     return table.assign(right=table["forecast"] * table["outcome"] > 0)

@@ -114,8 +114,11 @@ class Run:
             trading_costs=self.fills["commission"] + self.fills["slippage"],
         )
         by_bar = fills.groupby("date")[["traded", "trading_costs"]].sum().reindex(bars.index, fill_value=0.0)
+        held = bars["exposure"].shift(1)
+        if self.about["fill"] == "close":  # a fill at the close is in the books from the next bar on
+            by_bar, held = by_bar.shift(1, fill_value=0.0), bars["size"] * bars["close"].shift(1) / before
         flows = by_bar.astype("float64").assign(borrow=bars["borrow"].diff(), interest=bars["interest"].diff())
-        flows = flows.div(before, axis=0).assign(asset=bars["close"].pct_change(), held=bars["exposure"].shift(1))
+        flows = flows.div(before, axis=0).assign(asset=bars["close"].pct_change(), held=held)
         flows = flows.iloc[1:]
         paid = flows["trading_costs"] + flows["borrow"] - flows["interest"]
         return flows.assign(gross=self.returns + paid)[[
