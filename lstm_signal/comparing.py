@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lstm_signal import money, skill
-from lstm_signal.bars import as_prices, describe_prices
+from lstm_signal.bars import as_prices, describe_prices, fingerprint
 from lstm_signal.baselines import linear_beside, naive_and_mean
 from lstm_signal.bootstrap import Array
 from lstm_signal.bt.strategy import ForecastStrategy
@@ -100,25 +101,24 @@ def compare(
     again = None
     if sensitivity is not None:
         again = compare(prices, sensitivity, strategy, trials=trials, ledger=ledger, **trading).report
-    runs = {model.name: backtest(prices, model, strategy, **trading) for model in models}
-
-    def rerun(model: Forecasts, strategy: str | type[ForecastStrategy] = strategy, **given: Any) -> Run:
-        with warnings.catch_warnings():  # said once, by the first run
-            warnings.simplefilter("ignore", UserWarning)
-            return backtest(prices, model, strategy, **(given or trading))
-
+    tried = {model.name: backtest(prices, model, strategy, **trading) for model in models}
     held = {name: value for name, value in trading.items() if name in _OF_ANY_STRATEGY}
-    runs[BUY_AND_HOLD] = rerun(models[0], BUY_AND_HOLD, **held)
-    tried = {model.name: runs[model.name] for model in models}
-    trials_made = _trials(models, tried, strategy, describe_prices(prices)["sha256"], ledger, trials)
-    forecasts, joined = _forecast_sections(prices, models)
-    made, curves = _money_sections(prices, models, runs, asked, rerun)
+    runs = tried | {BUY_AND_HOLD: _quietly(prices, models[0], BUY_AND_HOLD, **held)}
+    counted = count(_identities(models, tried, strategy), fingerprint(prices), ledger, trials)
+    reference = next((model for model in models if model.audited), models[0])  # whose training mean is known
+    joined = [*models, *naive_and_mean(reference)]
+    told = _of_forecasts(prices, joined)
+    pair = skill.pair_of(models[:asked])
+    made, curves, sharpes = _of_money(
+        prices, models, runs, pair, partial(_quietly, prices, strategy=strategy, **trading)
+    )
+    made["flips"] = _flips(prices, {model.name: model for model in models}, told["forecasts"], runs, sharpes, pair)
     report = _report(prices, models, runs, costs) | {
         "verdict": weigh(prices, models[:asked], tried),
-        "trials": {name: {"value": getattr(trials_made, name), "unit": "count"} for name in _COUNTS},
-        **{name: {column: describe(rows) for column, rows in section.items()} for name, section in forecasts.items()},
-        "trading": {name: run.describe() | _deflated(name, run, trials_made) for name, run in runs.items()},
-        **{name: {column: describe(rows) for column, rows in section.items()} for name, section in made.items()},
+        "trials": {name: {"value": getattr(counted, name), "unit": "count"} for name in _COUNTS},
+        **_described(told),
+        "trading": {name: run.describe() | _deflated(name, run, counted) for name, run in runs.items()},
+        **_described(made),
         "sensitivity": again,
     }
     if "linear" not in runs:
@@ -145,27 +145,34 @@ def _stacked(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables, names=["model"]).reset_index("model")
 
 
-def _forecast_sections(
-    prices: pd.DataFrame, models: list[Forecasts]
-) -> tuple[dict[str, skill.Section], list[Forecasts]]:
-    """Return what the forecasts are worth, and the models with their baselines."""
-    reference = next((model for model in models if model.audited), models[0])  # whose training mean is known
-    joined = [*models, *naive_and_mean(reference)]
-    bars = skill.judge(prices, joined)
+def _described(sections: Mapping[str, skill.Section]) -> dict[str, Any]:
+    return {name: {column: describe(rows) for column, rows in section.items()} for name, section in sections.items()}
+
+
+def _quietly(prices: pd.DataFrame, model: Forecasts, strategy: str | type[ForecastStrategy], **trading: Any) -> Run:
+    """Return another backtest, without the warnings that the first run has said."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return backtest(prices, model, strategy, **trading)
+
+
+def _of_forecasts(prices: pd.DataFrame, models: list[Forecasts]) -> dict[str, skill.Section]:
+    """Return what the forecasts are worth."""
+    bars = skill.judge(prices, models)
     return {
         "forecasts": skill.measures(bars),
         "tests": skill.tests(bars),
         "years": skill.years(bars),
         "volatility": skill.by_volatility(bars),
-        "yesterday": skill.yesterday(prices, joined),
-    }, joined
+        "yesterday": skill.yesterday(prices, models),
+    }
 
 
-def _money_sections(
-    prices: pd.DataFrame, models: list[Forecasts], runs: Mapping[str, Run], asked: int, rerun: money.Rerun
-) -> tuple[dict[str, money.Section], pd.DataFrame]:
-    """Return what the money is made of, and the equity curves of the members alone."""
-    pair = skill.pair_of(models[:asked])
+def _of_money(
+    prices: pd.DataFrame, models: list[Forecasts], runs: Mapping[str, Run], pair: tuple[str, str] | None,
+    rerun: money.Rerun,
+) -> tuple[dict[str, skill.Section], pd.DataFrame, dict[str, Array]]:  # fmt: skip
+    """Return what the money is made of, and the members' equity curves and Sharpe ratios."""
     pairs = [*([pair] if pair else []), *((model.name, BUY_AND_HOLD) for model in models)]
     members, curves, sharpes = money.fan(prices, models, runs[BUY_AND_HOLD], rerun)
     outcome = models[0].outcomes(prices)
@@ -175,58 +182,49 @@ def _money_sections(
         "at_costs": money.at_costs(runs),
         "delays": money.delays(models, runs, rerun),
         "members": members,
-        "flips": _flips(prices, {model.name: model for model in models}, runs, sharpes, pair),
-    }, curves
+    }, curves, sharpes  # fmt: skip
 
 
 def _flips(
-    prices: pd.DataFrame, models: Mapping[str, Forecasts], runs: Mapping[str, Run],
+    prices: pd.DataFrame, models: Mapping[str, Forecasts], measures: skill.Section, runs: Mapping[str, Run],
     sharpes: Mapping[str, Array], pair: tuple[str, str] | None,
-) -> money.Section:  # fmt: skip
+) -> skill.Section:  # fmt: skip
     """Return how often two members, one of each model, would have said the other order of the two models."""
     if pair is None:
         return {}
-    first, second = (models[name] for name in pair)
-    order = np.subtract(*(skill.member_r2(prices, _as_member(model))[0] for model in (first, second)))
-    values = {"r2": skill.flipped(skill.member_r2(prices, first), skill.member_r2(prices, second), order)}
-    if set(pair) <= set(sharpes):
-        together = [money.sharpe(money.excess(runs[name]), runs[name].about["periods_per_year"]) for name in pair]
-        values["sharpe"] = skill.flipped(sharpes[pair[0]], sharpes[pair[1]], together[0] - together[1])
+    first, second = pair
+    values, r2 = {}, [measures[name]["r2"].value for name in pair]
+    if r2[0] is not None and r2[1] is not None:
+        alone = [skill.member_r2(prices, models[name]) for name in pair]
+        values["r2"] = skill.flipped(alone[0], alone[1], r2[0] - r2[1])
+    if first in sharpes and second in sharpes:
+        order = money.sharpe_of(runs[first]) - money.sharpe_of(runs[second])
+        values["sharpe"] = skill.flipped(sharpes[first], sharpes[second], order)
     reason = "a model has one member, or says nothing"
-    return {" - ".join(pair): {key: measured(FLIP_ROWS, key, values.get(key, np.nan), reason) for key in FLIP_ROWS}}
+    return {
+        f"{first} - {second}": {key: measured(FLIP_ROWS, key, values.get(key, np.nan), reason) for key in FLIP_ROWS}
+    }
 
 
-def _as_member(model: Forecasts) -> Forecasts:
-    return dataclasses.replace(model, members=model.frame[["forecast"]])
-
-
-def _trials(
-    models: list[Forecasts], tried: Mapping[str, Run], strategy: str | type[ForecastStrategy], sha256: str,
-    ledger: str | Path | None, elsewhere: int,
-) -> Trials:  # fmt: skip
+def _identities(
+    models: list[Forecasts], tried: Mapping[str, Run], strategy: str | type[ForecastStrategy]
+) -> dict[str, tuple[dict[str, Any], float]]:
+    """Return what was tried, for the ledger: each with its Sharpe ratio a bar."""
     told = {}
     for model in models:
         run = tried[model.name]
         parameters = full_parameters(strategy, run.about["parameters"])
-        told[model.name] = (
-            identity(model, run.strategy, parameters, run.about["fill"]),
-            money.sharpe(money.excess(run), 1),
-        )
-    return count(told, sha256, ledger, elsewhere)
+        told[model.name] = identity(model, run.strategy, parameters, run.about["fill"]), money.sharpe_of(run, 1)
+    return told
 
 
 def _deflated(name: str, run: Run, trials: Trials) -> dict[str, Any]:
     """Return the probability that the Sharpe ratio exceeds what the best of all that was tried has by luck."""
-    excess, against = money.excess(run), trials.best_by_luck
-    reason = "nothing was chosen"
+    value, reason = np.nan, "nothing was chosen"
     if name != BUY_AND_HOLD:
-        known = np.isfinite(money.sharpe(excess, 1))
-        reason = "the spread of what was tried is not known" if known else money.NEVER_TRADED
-    value = (
-        np.nan
-        if name == BUY_AND_HOLD or not np.isfinite([money.sharpe(excess, 1), against]).all()
-        else sharpe_chance(excess, against)
-    )
+        traded = np.isfinite(money.sharpe_of(run))
+        reason = "the spread of what was tried is not known" if traded else money.NEVER_TRADED
+        value = sharpe_chance(money.excess(run), trials.best_by_luck) if traded else np.nan
     return describe({"deflated_sharpe": measured(TRADING_ROWS, "deflated_sharpe", value, reason)})
 
 

@@ -49,6 +49,11 @@ def sharpe(returns: Array, periods_per_year: float) -> float:
     return float(empyrical.sharpe_ratio(returns, annualization=periods_per_year))
 
 
+def sharpe_of(run: Run, periods_per_year: float | None = None) -> float:
+    """Return a run's Sharpe ratio, annual unless said."""
+    return sharpe(excess(run), periods_per_year or run.about["periods_per_year"])
+
+
 # Whose money is more
 
 
@@ -150,8 +155,8 @@ def at_costs(runs: Mapping[str, Run]) -> Section:
             change = (run.flows["trading_costs"] - bp / 10_000 * run.flows["traded"]).to_numpy()
             returns = run.returns.to_numpy() + change
             values = {
-                f"sharpe_{bp}": sharpe(excess(run) + change, a_year),
-                f"annual_return_{bp}": empyrical.annual_return(returns, annualization=a_year)
+                f"sharpe_at_{bp}bp": sharpe(excess(run) + change, a_year),
+                f"annual_return_at_{bp}bp": empyrical.annual_return(returns, annualization=a_year)
                 if len(returns) and returns.min() > -1
                 else math.nan,
             }
@@ -165,10 +170,10 @@ def delays(models: Sequence[Forecasts], runs: Mapping[str, Run], rerun: Rerun) -
     for model in models:
         section[model.name] = {}
         for bars in DELAYS:
-            key, run = f"sharpe_{bars}", None
+            key, run = f"sharpe_late_{bars}", None
             if bars < len(model):
                 run = rerun(delayed(model, bars)) if bars else runs[model.name]
-            value = math.nan if run is None else sharpe(excess(run), run.about["periods_per_year"])
+            value = math.nan if run is None else sharpe_of(run)
             section[model.name][key] = measured(DELAY_ROWS, key, value, NEVER_TRADED)
     return section
 
@@ -203,9 +208,7 @@ def fan(
             section[model.name] = undefined(MEMBER_ROWS, reason)
             continue
         alone = {str(member): rerun(single(prices, model, model.recipe, member)) for member in model.members}
-        own = sharpes[model.name] = np.array(
-            [sharpe(excess(run), run.about["periods_per_year"]) for run in alone.values()]
-        )
+        own = sharpes[model.name] = np.array([sharpe_of(run) for run in alone.values()])
         beat = [run.equity.iloc[-1] / run.equity.iloc[0] > held.equity.iloc[-1] / held.equity.iloc[0]
                 for run in alone.values()]  # fmt: skip
         values = {"members": float(count), "beat_buy_and_hold": float(np.mean(beat))}

@@ -94,10 +94,11 @@ VOLATILITY_ROWS = {f"coverage_{fifth}": Row(f"Coverage, {fifth} fifth [%]", "fra
     f"width_{fifth}": Row(f"Width, {fifth} fifth [%]", "log return", 100, 2) for fifth in FIFTHS
 }
 BASIS_POINTS, DELAYS = (0, 1, 5, 10), (0, 1, 2, 5)
-COST_ROWS = {f"sharpe_{bp}": Row(f"Sharpe ratio at {bp} bp a side", "ratio", 1, 2) for bp in BASIS_POINTS} | {
-    f"annual_return_{bp}": Row(f"Return (ann.) at {bp} bp a side [%]", "fraction a year", 100, 2) for bp in BASIS_POINTS
+COST_ROWS = {f"sharpe_at_{bp}bp": Row(f"Sharpe ratio at {bp} bp a side", "ratio", 1, 2) for bp in BASIS_POINTS} | {
+    f"annual_return_at_{bp}bp": Row(f"Return (ann.) at {bp} bp a side [%]", "fraction a year", 100, 2)
+    for bp in BASIS_POINTS
 }
-DELAY_ROWS = {f"sharpe_{bars}": Row(f"Sharpe ratio, {bars} bar(s) late", "ratio", 1, 2) for bars in DELAYS}
+DELAY_ROWS = {f"sharpe_late_{bars}": Row(f"Sharpe ratio, {bars} bar(s) late", "ratio", 1, 2) for bars in DELAYS}
 MEMBER_ROWS = {
     "members": Row("Members [#]", "count", 1, 0),
     "sharpe_least": Row("Sharpe ratio of the worst member", "ratio", 1, 2),

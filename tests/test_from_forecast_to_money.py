@@ -106,14 +106,16 @@ def test_at_its_own_costs_it_is_itself_and_at_others_nearly_what_a_run_makes(yea
     model = walks["next_open"]
     runs = {"linear": ls.backtest(year, model, "long_short", threshold=0.3, costs=ls.Costs(0.0002, 0.0003, 0.005))}
     told = money.at_costs(runs)["linear"]
-    assert told["sharpe_5"].value == pytest.approx(runs["linear"].measures["value"]["sharpe"], abs=2e-3)
-    assert told["annual_return_5"].value == pytest.approx(runs["linear"].measures["value"]["annual_return"], abs=2e-4)
+    assert told["sharpe_at_5bp"].value == pytest.approx(runs["linear"].measures["value"]["sharpe"], abs=2e-3)
+    assert told["annual_return_at_5bp"].value == pytest.approx(
+        runs["linear"].measures["value"]["annual_return"], abs=2e-4
+    )
     for bp in (0, 1, 10):
         costs = ls.Costs(bp / 10_000, 0, 0.005)
         again = ls.backtest(year, model, "long_short", threshold=0.3, costs=costs).measures["value"]
-        assert told[f"sharpe_{bp}"].value == pytest.approx(again["sharpe"], abs=0.02)
-        assert told[f"annual_return_{bp}"].value == pytest.approx(again["annual_return"], abs=0.003)
-    assert told["sharpe_0"].value > told["sharpe_1"].value > told["sharpe_10"].value
+        assert told[f"sharpe_at_{bp}bp"].value == pytest.approx(again["sharpe"], abs=0.02)
+        assert told[f"annual_return_at_{bp}bp"].value == pytest.approx(again["annual_return"], abs=0.003)
+    assert told["sharpe_at_0bp"].value > told["sharpe_at_1bp"].value > told["sharpe_at_10bp"].value
 
 
 def test_at_its_break_even_cost_it_earns_what_cash_earns(year, walks):
@@ -139,8 +141,12 @@ def test_a_delay_hands_on_what_was_said_before(year, walks):
     assert (late.frame["data_through"] < late.frame.index).all()
     runs = {"linear": ls.backtest(year, model)}
     told = money.delays([model], runs, lambda each: ls.backtest(year, each))["linear"]
-    assert told["sharpe_0"].value == runs["linear"].measures["value"]["sharpe"]
-    assert told["sharpe_2"].value == ls.backtest(year, late).measures["value"]["sharpe"] != told["sharpe_0"].value
+    assert told["sharpe_late_0"].value == runs["linear"].measures["value"]["sharpe"]
+    assert (
+        told["sharpe_late_2"].value
+        == ls.backtest(year, late).measures["value"]["sharpe"]
+        != told["sharpe_late_0"].value
+    )
 
 
 def test_a_member_alone_is_a_walk_of_one_member(prices):
