@@ -109,9 +109,9 @@ def compare(
     joined = [*models, *naive_and_mean(reference)]
     told = _of_forecasts(prices, joined)
     pair = skill.pair_of(models[:asked])
-    made, curves, sharpes = _of_money(
-        prices, models, runs, pair, partial(_quietly, prices, strategy=strategy, **trading)
-    )
+    days = {model.name: money.right_and_lost(runs[model.name], model, model.outcomes(prices)) for model in models}
+    rerun = partial(_quietly, prices, strategy=strategy, **trading)
+    made, curves, sharpes = _of_money(prices, models, runs, days, pair, rerun)
     made["flips"] = _flips(prices, {model.name: model for model in models}, told["forecasts"], runs, sharpes, pair)
     report = _report(prices, models, runs, costs) | {
         "verdict": weigh(prices, models[:asked], tried),
@@ -133,6 +133,7 @@ def compare(
         positions=_stacked({name: run.positions for name, run in runs.items()}),
         fills=_stacked({name: run.fills for name, run in runs.items()}).reset_index(drop=True),
         members=curves,
+        days=_stacked(days),
     )
 
 
@@ -169,16 +170,15 @@ def _of_forecasts(prices: pd.DataFrame, models: list[Forecasts]) -> dict[str, sk
 
 
 def _of_money(
-    prices: pd.DataFrame, models: list[Forecasts], runs: Mapping[str, Run], pair: tuple[str, str] | None,
-    rerun: money.Rerun,
+    prices: pd.DataFrame, models: list[Forecasts], runs: Mapping[str, Run], days: Mapping[str, pd.DataFrame],
+    pair: tuple[str, str] | None, rerun: money.Rerun,
 ) -> tuple[dict[str, skill.Section], pd.DataFrame, dict[str, Array]]:  # fmt: skip
     """Return what the money is made of, and the members' equity curves and Sharpe ratios."""
     pairs = [*([pair] if pair else []), *((model.name, BUY_AND_HOLD) for model in models)]
     members, curves, sharpes = money.fan(prices, models, runs[BUY_AND_HOLD], rerun)
-    outcome = models[0].outcomes(prices)
     return {
         "differences": money.differences(runs, pairs),
-        "money": {model.name: money.attribution(runs[model.name], model, outcome) for model in models},
+        "money": {name: money.attribution(runs[name], own) for name, own in days.items()},
         "at_costs": money.at_costs(runs),
         "delays": money.delays(models, runs, rerun),
         "members": members,

@@ -31,7 +31,7 @@ from lstm_signal.units import (
 
 SCHEMA = 1
 BUY_AND_HOLD = "buy_and_hold"
-TABLES = ("forecasts", "returns", "positions", "fills", "members")  # beside report.json, a Parquet file each
+TABLES = ("forecasts", "returns", "positions", "fills", "members", "days")  # beside report.json, a Parquet file each
 
 # The report's sections: by column (a model, or a pair), then by measure. The rows of "years" are its years.
 SECTIONS: dict[str, dict[str, Row]] = {
@@ -76,6 +76,10 @@ class Comparison:
         As in `Run`, with the model as first column.
     members : DataFrame
         By bar: `model`, `member`, and the `equity` of trading this member's forecasts alone, in money.
+    days : DataFrame
+        By model and bar that a forecast was made at: `forecast` and `outcome` [log return], the `exposure` taken after
+        it, what was `paid` for that and `earned` by it [fraction of equity], and whether the forecast was `right` in
+        sign: those that were right and lost are `days[days["right"] & (days["earned"] < 0)]`.
     """
 
     report: Mapping[str, Any]
@@ -84,6 +88,7 @@ class Comparison:
     positions: pd.DataFrame = field(repr=False)
     fills: pd.DataFrame = field(repr=False)
     members: pd.DataFrame = field(repr=False)
+    days: pd.DataFrame = field(repr=False)
 
     def table(self, kind: str, part: str = "value") -> pd.DataFrame:
         """Return a section of the report: a row a measure, a column a model (or a pair), NaN where undefined.

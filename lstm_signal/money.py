@@ -101,12 +101,11 @@ def _difference(returns: Array, a_year: float) -> dict[str, Measure]:
 # Where it comes from
 
 
-def attribution(run: Run, model: Forecasts, outcome: pd.Series) -> dict[str, Measure]:
-    """Return the parts of a run's summed simple returns, which add up exactly, and the right forecasts that lost.
+def attribution(run: Run, days: pd.DataFrame) -> dict[str, Measure]:
+    """Return the parts of a run's summed simple returns, which add up exactly, and how many right forecasts lost.
 
     `exposure` is the average exposure times what the asset made: the buy & hold in it. `timing` is what being in at
-    some bars and out at others added, the rest before interest and costs. A forecast that was right in sign has lost
-    if the exposure taken after it, over its horizon, and the fill it led to, cost money.
+    some bars and out at others added, the rest before interest and costs. `days` is what `right_and_lost` returns.
     """
     flows = run.flows
     parts = {
@@ -115,19 +114,19 @@ def attribution(run: Run, model: Forecasts, outcome: pd.Series) -> dict[str, Mea
         "trading_costs": -flows["trading_costs"].sum(),
         "borrow": -flows["borrow"].sum(),
     }
-    days = right_and_lost(run, model, outcome)
+    lost = days[days["right"] & (days["earned"] < 0)]
     values = parts | {
         "timing": flows["gross"].sum() - parts["exposure"],
         "total": run.returns.sum(),
         "right": float(days["right"].sum()),
-        "right_and_lost": float((days["right"] & (days["earned"] < 0)).sum()),
-        "lost_to_costs": float((days["right"] & (days["earned"] < 0) & (days["earned"] + days["paid"] >= 0)).sum()),
+        "right_and_lost": float(len(lost)),
+        "lost_to_costs": float((lost["earned"] + lost["paid"] >= 0).sum()),
     }
     return {key: measured(MONEY_ROWS, key, values[key], "fewer than two bars") for key in MONEY_ROWS}
 
 
 def right_and_lost(run: Run, model: Forecasts, outcome: pd.Series) -> pd.DataFrame:
-    """Return what came of each forecast whose outcome is known.
+    """Return what came of each forecast whose outcome is known: right in sign, and yet its position may have lost.
 
     Returns
     -------

@@ -120,6 +120,8 @@ def tests(bars: Judgement) -> Section:
             "direction": pesaran_timmermann(outcome, forecast, bars.horizon),
             "sign_trade": anatolyev_gerko(outcome, forecast, bars.horizon),
         }
+        if np.isnan(mean).any():
+            found |= dict.fromkeys(("error_against_mean", "skill"), Finding(math.nan, math.nan, NO_MEAN))
         section[name] = {key: _tested(name, key, finding) for key, finding in found.items()}
     return section
 
@@ -127,7 +129,7 @@ def tests(bars: Judgement) -> Section:
 def _tested(name: str, key: str, found: Finding) -> Measure:
     unit = TEST_ROWS[key].unit
     if math.isnan(found.p):
-        return Measure(None, unit, found.reason or "it is undefined")
+        return Measure(None, unit, found.reason)
     return Measure(found.statistic, unit, p=found.p, note=_meaning(name, key, found))
 
 

@@ -546,7 +546,7 @@ def test_compare_writes_the_report_and_its_tables(compared):
     assert [path for path in written if path not in fits + ledger] == [
         f"reports/nasdaq/{name}"
         for name in (
-            "fills.parquet", "forecasts.parquet", "members.parquet", "positions.parquet", "report.json",
+            "days.parquet", "fills.parquet", "forecasts.parquet", "members.parquet", "positions.parquet", "report.json",
             "returns.parquet",
         )
     ]  # fmt: skip
@@ -570,7 +570,8 @@ def test_compare_tells_people_the_same_numbers_and_where_they_are(compared, lstm
     assert f"{100 * report['forecasts']['lstm']['rmse']['value']:.4f}" in out
     assert f"{report['trading']['lstm']['sharpe']['value']:.2f}" in out
     assert sorted(path.name for path in (empty / "my report").iterdir()) == [
-        "fills.parquet", "forecasts.parquet", "members.parquet", "positions.parquet", "report.json", "returns.parquet",
+        "days.parquet", "fills.parquet", "forecasts.parquet", "members.parquet", "positions.parquet", "report.json",
+        "returns.parquet",
     ]  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def walks(year: pd.DataFrame) -> dict[str, ls.Forecasts]:
 
 def attributed(year, model, **given) -> tuple[ls.Run, dict[str, float]]:
     run = ls.backtest(year, model, "long_short", threshold=0.3, **given)
-    parts = money.attribution(run, model, model.outcomes(year))
+    parts = money.attribution(run, money.right_and_lost(run, model, model.outcomes(year)))
     return run, {key: parts[key].value for key in MONEY_ROWS}
 
 
@@ -68,7 +68,8 @@ def test_what_was_paid_is_what_the_fills_say(year, walks):
 
 def test_buy_and_hold_has_exposure_and_no_timing(year, walks):
     run = ls.backtest(year, walks["next_close"], "buy_and_hold", costs=FREE)
-    parts = money.attribution(run, walks["next_close"], walks["next_close"].outcomes(year))
+    model = walks["next_close"]
+    parts = money.attribution(run, money.right_and_lost(run, model, model.outcomes(year)))
     assert parts["exposure"].value == pytest.approx(parts["total"].value, rel=0.02)
     assert abs(parts["timing"].value) < 0.01
 
@@ -86,7 +87,7 @@ def test_right_forecasts_that_lost_are_found(year, walks):
         paid = fills[fills["date"] == year.index[bar + 1]][["commission", "slippage"]].sum().sum()
         assert days.loc[stamp, "earned"] == pytest.approx(exposure * made - paid / run.equity[stamp])
         assert days.loc[stamp, "right"] == (model.frame.loc[stamp, "forecast"] * made > 0)
-    parts = money.attribution(run, model, model.outcomes(year))
+    parts = money.attribution(run, days)
     lost = days[days["right"] & (days["earned"] < 0)]
     assert (parts["right"].value, parts["right_and_lost"].value) == (days["right"].sum(), len(lost))
     assert 0 < parts["lost_to_costs"].value < parts["right_and_lost"].value

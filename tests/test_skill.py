@@ -96,6 +96,14 @@ def test_a_silent_model_has_reasons_everywhere(year, after):
     assert skill.yesterday(year, [nothing])["silent"]["lag"].reason
 
 
+def test_without_a_training_mean_the_other_tests_stand(year, after):
+    frame = pd.DataFrame({"forecast": 0.2 * after}, index=year.index[BARS])
+    mine = ls.Forecasts.from_frame(frame, name="mine", target="close")
+    told = skill.tests(skill.judge(year, [mine, *naive_and_mean(mine)]))["mine"]
+    assert told["skill"].reason == told["error_against_mean"].reason == skill.NO_MEAN
+    assert max(told[key].p for key in ("error_against_naive", "direction", "sign_trade")) < 0.01
+
+
 # Where and when
 
 
