@@ -17,6 +17,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,8 @@ from lstm_signal.evidence import clark_west
 from lstm_signal.verdict import weigh
 
 VERSION = 2  # of what a row means: rows of another are not used
-NULL_BARS, BARS = 2500, 4000  # ten years of days on noise: few bars are harder to weigh
+NULL_BARS = {"linear": 1750, "networks": 2500}  # three and six years of forecasts: few are harder to weigh than many
+BARS = 4000
 DAILY, A_YEAR = 0.01, 252
 LINEAR = ls.Forecaster(cell="linear", target="close", members=1)
 LSTM = ls.Forecaster(target="close", members=1)
@@ -93,13 +95,13 @@ def is_null(process: str) -> bool:
     return process.removesuffix(" with drift") in NULLS
 
 
-def length(process: str) -> int:
-    return NULL_BARS if is_null(process) else BARS
+def length(kind: str, process: str) -> int:
+    return NULL_BARS[kind] if is_null(process) else BARS
 
 
 def walked(kind: str, process: str, series: int, bars: int = 0, schedule: ls.WalkForward | None = None) -> dict:
     """Return a row: what the verdict says of one series."""
-    bars = bars or length(process)
+    bars = bars or length(kind, process)
     prices = bars_of(process, series, bars)
     recipes = [LINEAR] if kind == "linear" else [LSTM, LSTM.replace(cell="rnn")]
     schedule, names = schedule or ls.WalkForward(), [each.cell for each in recipes]
@@ -108,7 +110,8 @@ def walked(kind: str, process: str, series: int, bars: int = 0, schedule: ls.Wal
         models = ls.forecast(prices, recipes, schedule, name=names, n_jobs=1, progress=False)
         traded = prices[models[0].frame.index[0] :]  # backtrader need not walk the bars before the first forecast
         runs = {each.name: ls.backtest(traded, each, "long_flat", fill="close") for each in models}
-    told = weigh(prices, models, runs)
+    with patch("lstm_signal.estimates.INTERVAL_DRAWS", 2):  # of what is shown; it decides nothing, and takes long
+        told = weigh(prices, models, runs)
     row = {"version": VERSION, "kind": kind, "process": process, "series": series, "bars": bars}
     row |= {each["question"]: each["evidence"] for each in told} | {"ahead": (told[1]["value"] or 0.0) > 0}
     return row | ({} if is_null(process) else {"skills": skills(prices, models, process)})
@@ -154,7 +157,7 @@ def rows_of(path: Path) -> dict[tuple[str, str, int], dict]:
             row = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if row["version"] == VERSION and row["bars"] == length(row["process"]):
+        if row["version"] == VERSION and row["bars"] == length(row["kind"], row["process"]):
             found[row["kind"], row["process"], row["series"]] = row
     return found
 

@@ -15,6 +15,8 @@ Array = npt.NDArray[np.float64]
 
 DRAWS, SEED = 999, 7
 INTERVAL_DRAWS = 499  # of what is shown, and decides nothing
+MIN_BARS = 20  # below which nothing is drawn again
+ENOUGH = 0.95  # of the draws must have a measure: one that rests on a few bars has none where these are not drawn
 _AT_ONCE = 2_000_000  # numbers drawn together: 16 MB
 
 
@@ -61,7 +63,7 @@ def interval(
     Returns
     -------
     low, high : ndarray
-        Of the shape of the measure's other axes; NaN where no draw has the measure.
+        Of the shape of the measure's other axes; NaN where more than one draw in twenty does not have the measure.
 
     Examples
     --------
@@ -74,7 +76,7 @@ def interval(
         chunks = [measure(chunk) for chunk in drawn(data, block or block_length(data), draws, seed)]
     found = np.concatenate(chunks, axis=-1)
     found = np.where(np.isfinite(found), found, np.nan)
-    there = np.isfinite(found).any(axis=-1)
+    there = np.isfinite(found).mean(axis=-1) >= ENOUGH
     ends = np.full((2, *there.shape), np.nan)
     ends[:, there] = np.nanpercentile(found[there], [2.5, 97.5], axis=-1)  # it warns of all-NaN
     return ends[0], ends[1]

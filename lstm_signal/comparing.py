@@ -20,9 +20,9 @@ from lstm_signal.bt.strategy import ForecastStrategy
 from lstm_signal.comparison import BUY_AND_HOLD, SCHEMA, Comparison
 from lstm_signal.costs import Costs
 from lstm_signal.errors import InputError
-from lstm_signal.estimates import sharpe_chance
 from lstm_signal.forecasts import Forecasts, check_same_prices
-from lstm_signal.ledger import Trials, count, identity
+from lstm_signal.ledger import Trials, count, deflated_sharpe, identities, plain
+from lstm_signal.loading import load_strategy
 from lstm_signal.results import Run
 from lstm_signal.runs import backtest, full_parameters
 from lstm_signal.units import FLIP_ROWS, FORECAST_ROWS, TRADING_ROWS, Measure, describe, measured, undefined
@@ -95,39 +95,40 @@ def compare(
     models = _comparable(models)
     for model in models:
         check_same_prices(model, prices)
+    cls = load_strategy(strategy) if isinstance(strategy, str) else strategy
+    _refuse_own_names(cls)
     asked, costs = len(models), costs or Costs()
-    models = _on_common_bars([*models, *linear_beside(prices, models)])
+    models = _on_common_bars(models, linear_beside(prices, models))
     trading = {"costs": costs, "fill": fill} | options
+    tried = {model.name: backtest(prices, model, cls, **trading) for model in models}
+    run = tried[models[0].name]
+    chosen = identities(models, {name: money.sharpe_of(each) for name, each in tried.items()}, run, cls)
     again = None
     if sensitivity is not None:
-        again = compare(prices, sensitivity, strategy, trials=trials, ledger=ledger, **trading).report
-    tried = {model.name: backtest(prices, model, strategy, **trading) for model in models}
+        again = compare(prices, sensitivity, cls, trials=trials, **trading)
+        sharpes = {name: column["sharpe"]["value"] or np.nan for name, column in again.report["trading"].items()}
+        chosen += identities(_comparable(sensitivity), sharpes, run, cls)
+    counted = count(chosen, fingerprint(prices), ledger, trials)
     held = {name: value for name, value in trading.items() if name in _OF_ANY_STRATEGY}
     runs = tried | {BUY_AND_HOLD: _quietly(prices, models[0], BUY_AND_HOLD, **held)}
-    counted = count(_identities(models, tried, strategy), fingerprint(prices), ledger, trials)
-    reference = next((model for model in models if model.audited), models[0])  # whose training mean is known
-    joined = [*models, *naive_and_mean(reference)]
+    joined = [*models, *naive_and_mean(skill.reference(models))]
     told = _of_forecasts(prices, joined)
     pair = skill.pair_of(models[:asked])
     days = {model.name: money.right_and_lost(runs[model.name], model, model.outcomes(prices)) for model in models}
-    rerun = partial(_quietly, prices, strategy=strategy, **trading)
-    made, curves, sharpes = _of_money(prices, models, runs, days, pair, rerun)
-    made["flips"] = _flips(prices, {model.name: model for model in models}, told["forecasts"], runs, sharpes, pair)
-    report = _report(prices, models, runs, costs) | {
+    rerun = partial(_quietly, prices, strategy=cls, **trading)
+    made, curves, by_member = _of_money(prices, models, runs, days, pair, rerun)
+    made["flips"] = _flips(prices, models, told["forecasts"], runs, by_member, pair)
+    report = _report(prices, models, run, full_parameters(cls, run.about["parameters"]), costs) | {
         "verdict": weigh(prices, models[:asked], tried),
         "trials": {name: {"value": getattr(counted, name), "unit": "count"} for name in _COUNTS},
         **_described(told),
-        "trading": {name: run.describe() | _deflated(name, run, counted) for name, run in runs.items()},
+        "trading": {name: run.describe() | describe(_deflated(name, run, counted)) for name, run in runs.items()},
         **_described(made),
-        "sensitivity": again,
+        "sensitivity": None if again is None else again.report,
     }
-    if "linear" not in runs:
-        reason = "no recipe to train it by: forecasts made elsewhere, or saved with a feature of one's own"
-        report["forecasts"] = _insert_linear(report["forecasts"], undefined(FORECAST_ROWS, reason), before="mean")
-        report["trading"] = _insert_linear(report["trading"], undefined(TRADING_ROWS, reason), before=BUY_AND_HOLD)
     outcomes = {model.name: model.frame.assign(outcome=model.outcomes(prices)) for model in joined}
     return Comparison(
-        report,
+        report if "linear" in runs else report | _without_linear(report),
         forecasts=_stacked(outcomes),
         returns=pd.DataFrame({name: run.returns for name, run in runs.items()}),
         positions=_stacked({name: run.positions for name, run in runs.items()}),
@@ -180,62 +181,49 @@ def _of_money(
         "differences": money.differences(runs, pairs),
         "money": {name: money.attribution(runs[name], own) for name, own in days.items()},
         "at_costs": money.at_costs(runs),
-        "delays": money.delays(models, runs, rerun),
+        "delays": money.delays(prices, models, runs, rerun),
         "members": members,
     }, curves, sharpes  # fmt: skip
 
 
 def _flips(
-    prices: pd.DataFrame, models: Mapping[str, Forecasts], measures: skill.Section, runs: Mapping[str, Run],
+    prices: pd.DataFrame, models: list[Forecasts], measures: skill.Section, runs: Mapping[str, Run],
     sharpes: Mapping[str, Array], pair: tuple[str, str] | None,
 ) -> skill.Section:  # fmt: skip
     """Return how often two members, one of each model, would have said the other order of the two models."""
     if pair is None:
         return {}
-    first, second = pair
-    values, r2 = {}, [measures[name]["r2"].value for name in pair]
-    if r2[0] is not None and r2[1] is not None:
-        alone = [skill.member_r2(prices, models[name]) for name in pair]
-        values["r2"] = skill.flipped(alone[0], alone[1], r2[0] - r2[1])
-    if first in sharpes and second in sharpes:
-        order = money.sharpe_of(runs[first]) - money.sharpe_of(runs[second])
-        values["sharpe"] = skill.flipped(sharpes[first], sharpes[second], order)
-    reason = "a model has one member, or says nothing"
-    return {
-        f"{first} - {second}": {key: measured(FLIP_ROWS, key, values.get(key, np.nan), reason) for key in FLIP_ROWS}
+    own = [next(model for model in models if model.name == name) for name in pair]
+    if all(model.members.shape[1] < 2 for model in own):
+        return {" - ".join(pair): undefined(FLIP_ROWS, "each has one member")}
+    r2 = [measures[name]["r2"].value for name in pair]
+    alone = [skill.member_r2(prices, model, skill.reference(models)) for model in own]
+    whole = [money.sharpe_of(runs[name]) for name in pair]
+    traded = [sharpes.get(name, np.array([together])) for name, together in zip(pair, whole, strict=True)]
+    values = {
+        "r2": np.nan if r2[0] is None or r2[1] is None else skill.flipped(alone[0], alone[1], r2[0] - r2[1]),
+        "sharpe": skill.flipped(traded[0], traded[1], whole[0] - whole[1]),
     }
+    reason = "the two models have no order of their own"
+    return {" - ".join(pair): {key: measured(FLIP_ROWS, key, value, reason) for key, value in values.items()}}
 
 
-def _identities(
-    models: list[Forecasts], tried: Mapping[str, Run], strategy: str | type[ForecastStrategy]
-) -> dict[str, tuple[dict[str, Any], float]]:
-    """Return what was tried, for the ledger: each with its Sharpe ratio a bar."""
-    told = {}
-    for model in models:
-        run = tried[model.name]
-        parameters = full_parameters(strategy, run.about["parameters"])
-        told[model.name] = identity(model, run.strategy, parameters, run.about["fill"]), money.sharpe_of(run, 1)
-    return told
+def _deflated(name: str, run: Run, trials: Trials) -> dict[str, Measure]:
+    key = "deflated_sharpe"
+    if name == BUY_AND_HOLD:
+        return {key: Measure(None, TRADING_ROWS[key].unit, "nothing was chosen")}
+    return {key: deflated_sharpe(run, trials)}
 
 
-def _deflated(name: str, run: Run, trials: Trials) -> dict[str, Any]:
-    """Return the probability that the Sharpe ratio exceeds what the best of all that was tried has by luck."""
-    value, reason = np.nan, "nothing was chosen"
-    if name != BUY_AND_HOLD:
-        traded = np.isfinite(money.sharpe_of(run))
-        reason = "the spread of what was tried is not known" if traded else money.NEVER_TRADED
-        value = sharpe_chance(money.excess(run), trials.best_by_luck) if traded else np.nan
-    return describe({"deflated_sharpe": measured(TRADING_ROWS, "deflated_sharpe", value, reason)})
-
-
-def _insert_linear(table: dict[str, Any], measures: dict[str, Measure], before: str) -> dict[str, Any]:
-    """Return the table with linear's dashes where its column belongs."""
-    columns: dict[str, Any] = {}
-    for name, column in table.items():
-        if name == before:
-            columns["linear"] = describe(measures)
-        columns[name] = column
-    return columns
+def _without_linear(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both tables with linear's dashes where its column belongs."""
+    reason = "no recipe to train it by: forecasts made elsewhere, or saved with a feature of one's own"
+    tables: dict[str, Any] = {}
+    for kind, rows, after in (("forecasts", FORECAST_ROWS, "mean"), ("trading", TRADING_ROWS, BUY_AND_HOLD)):
+        columns = list(report[kind].items())
+        place = [name for name, _ in columns].index(after)
+        tables[kind] = dict([*columns[:place], ("linear", describe(undefined(rows, reason))), *columns[place:]])
+    return tables
 
 
 def _comparable(models: Sequence[Forecasts]) -> list[Forecasts]:
@@ -266,25 +254,44 @@ def _comparable(models: Sequence[Forecasts]) -> list[Forecasts]:
     return models
 
 
-def _on_common_bars(models: list[Forecasts]) -> list[Forecasts]:
-    """Cut all models to the bars that every one of them has forecast."""
+def _refuse_own_names(strategy: type[ForecastStrategy]) -> None:
+    """Raise InputError if a strategy has a parameter that compare would take for its own."""
+    for name in ("trials", "ledger", "sensitivity"):
+        if hasattr(getattr(strategy, "params", None), name):
+            raise InputError(f"{strategy.__name__} has a parameter {name!r}, which compare takes itself: rename it.")
+
+
+def _on_common_bars(models: list[Forecasts], joining: list[Forecasts]) -> list[Forecasts]:
+    """Cut all models to the bars that every one of them has forecast; say so of those that were given."""
     common = models[0].frame.index
-    for model in models[1:]:
+    for model in [*models[1:], *joining]:
         common = common.intersection(model.frame.index)
     if not len(common):
         raise InputError("the models have no bar in common: forecast the same bars with all.")
     for model in models:
+        said = model.frame["forecast"].reindex(common).notna()
         if len(model) > len(common):
             warnings.warn(
                 f"{model.name} has {len(model)} forecasts, but all models only {len(common)}: compared on these.",
                 stacklevel=3,
             )
-    return [dataclasses.replace(m, frame=m.frame.loc[common], members=m.members.loc[common]) for m in models]
+        if said.any() and not said.all():
+            warnings.warn(
+                f"{model.name} has no forecast at {(~said).sum()} of {len(common)} bars: all models' forecasts are "
+                "judged on the others.",
+                stacklevel=3,
+            )
+    return [
+        dataclasses.replace(each, frame=each.frame.loc[common], members=each.members.loc[common])
+        for each in (*models, *joining)
+    ]
 
 
-def _report(prices: pd.DataFrame, models: list[Forecasts], runs: Mapping[str, Run], costs: Costs) -> dict[str, Any]:
-    """Return what a report says beside its two tables."""
-    first, walked = runs[models[0].name], [model.about for model in models if model.audited]
+def _report(
+    prices: pd.DataFrame, models: list[Forecasts], first: Run, parameters: Mapping[str, Any], costs: Costs
+) -> dict[str, Any]:
+    """Return what a report says beside its sections."""
+    walked = [model.about for model in models if model.audited]
     return {
         "schema": SCHEMA,
         "prices": describe_prices(prices),
@@ -294,10 +301,12 @@ def _report(prices: pd.DataFrame, models: list[Forecasts], runs: Mapping[str, Ru
         "horizon": models[0].horizon,
         "forecast_bars": len(models[0]),
         "forecast_first": models[0].frame.index[0].isoformat(),
-        "strategy": {"name": first.strategy, "parameters": dict(first.about["parameters"])},
+        "judged_bars": len(skill.judge(prices, models).known),
+        "strategy": {"name": first.strategy, "parameters": plain(parameters)},
         "fill": first.about["fill"],
         "costs": vars(costs),
         "cash": first.about["cash"],
+        "cash_rate": first.about["cash_rate"],
         "periods_per_year": first.about["periods_per_year"],
         "models": {
             model.name: {

@@ -115,7 +115,7 @@ class Comparison:
         >>> bool(comparison.table("trading", "low").loc["sharpe", "linear"] < 0)
         True
         """
-        if kind not in SECTIONS or kind not in self.report:
+        if kind not in SECTIONS:
             raise InputError(f"no table is called {kind!r}. {did_you_mean(kind, SECTIONS)}")
         if part not in ("value", "low", "high", "p"):
             raise InputError(f"a table has no part {part!r}. {did_you_mean(part, ('value', 'low', 'high', 'p'))}")
@@ -130,13 +130,14 @@ class Comparison:
 
         Welch and Goyal, Review of Financial Studies 21:1455 (2008), doi:10.1093/rfs/hhm014.
         """
-        gain = {}
-        for name, said in self.forecasts.groupby("model", sort=False):
-            known = said.dropna(subset=["outcome", "forecast", "mean"])
-            gain[name] = (
-                (known["outcome"] - known["mean"]) ** 2 - (known["outcome"] - known["forecast"]) ** 2
-            ).cumsum()
-        return pd.DataFrame(gain).drop(columns="mean", errors="ignore")
+        by_model = dict(list(self.forecasts.groupby("model", sort=False)))
+        outcome, mean = by_model["mean"]["outcome"], by_model["mean"]["forecast"]
+        gain = {
+            name: ((outcome - mean) ** 2 - (outcome - said["forecast"]) ** 2).dropna().cumsum()
+            for name, said in by_model.items()
+            if name != "mean"
+        }
+        return pd.DataFrame(gain, columns=list(gain))
 
     @property
     def verdict(self) -> list[str]:
@@ -163,35 +164,33 @@ class Comparison:
         reasons: list[str] = []
         tables = []
         for title, kinds in PRINTED:
-            names = list(dict.fromkeys(name for kind in kinds for name in self.report.get(kind, {})))
+            names = list(dict.fromkeys(name for kind in kinds for name in self.report[kind]))
             cells = []
             for kind in kinds:
-                columns = {name: self.report.get(kind, {}).get(name, {}) for name in names}
+                columns = {name: self.report[kind].get(name, {}) for name in names}
                 cells += measure_cells(SECTIONS[kind], columns, reasons)
-            if cells:
-                tables.append((title, ["", *map(_told, names)], cells))
+            tables.append((title, ["", *map(_told, names)], cells))
         return tables, reasons
 
     def _notes(self) -> list[str]:
         """Return what is said in words below the tables."""
         report = self.report
-        notes = [column["lag"]["note"] for column in report.get("yesterday", {}).values() if "note" in column["lag"]]
-        for pair, flips in report.get("flips", {}).items():
+        notes = [column["lag"]["note"] for column in report["yesterday"].values() if "note" in column["lag"]]
+        for pair, flips in report["flips"].items():
             told = {"R2": flips["r2"]["value"], "Sharpe ratio": flips["sharpe"]["value"]}
             shares = [f"{share:.0%} by {name}" for name, share in told.items() if share is not None]
             if shares:
                 notes.append(
                     f"One member of each alone would have said the other order of {pair} in {', '.join(shares)}."
                 )
-        if "trials" in report:
-            here, lifetime, elsewhere = (report["trials"][name]["value"] for name in ("here", "lifetime", "elsewhere"))
-            more = f", and {elsewhere} elsewhere" if elsewhere else ""
-            notes.append(
-                f"Tried on these bars: {here} here, {lifetime} in all{more}; deflated Sharpe ratios count them."
-            )
-        if report.get("sensitivity"):
+        notes.append("An interval is of its number alone; the verdict's p-values pay for all that was tried and asked.")
+        here, lifetime, elsewhere = (report["trials"][name]["value"] for name in ("here", "lifetime", "elsewhere"))
+        more = f", and {elsewhere} elsewhere" if elsewhere else ""
+        notes.append(f"Tried on these bars: {here} here, {lifetime} in all{more}; deflated Sharpe ratios count them.")
+        if report["sensitivity"]:
             again = report["sensitivity"]
-            notes += [f"Again with {_schedule(again)}: {each['sentence']}" for each in again["verdict"]]
+            by = f" with {_schedule(again)}" if again["schedule"] else ""
+            notes += [f"Again{by}: {each['sentence']}" for each in again["verdict"]]
         return notes
 
     def _head(self) -> list[str]:
@@ -201,7 +200,7 @@ class Comparison:
         lines = [
             f"{prices['name']}{note}: {prices['bars']} bars, {prices['first'][:10]} to {prices['last'][:10]}",
             f"{report['forecast_bars']} out-of-sample forecasts from {report['forecast_first'][:10]} on, of the "
-            f"{target}-to-{target} return over {report['horizon']} bar(s)",
+            f"{target}-to-{target} return over {report['horizon']} bar(s); {report['judged_bars']} are judged",
             f"{report['strategy']['name']}, filled at the {report['fill'].replace('_', ' ')}; commission "
             f"{costs['commission']:.4%}, slippage {costs['slippage']:.4%} a side, borrow {costs['borrow']:.2%} a year; "
             f"{report['periods_per_year']:g} bars a year",
@@ -221,13 +220,13 @@ class Comparison:
         Path
             Of the folder, made if need be.
         """
-        folder = Path(folder)
+        folder, text = Path(folder), self.to_json()
         folder.mkdir(parents=True, exist_ok=True)
         for name in TABLES:
             with replacing(folder / f"{name}.parquet") as temporary:
                 getattr(self, name).to_parquet(temporary)
         with replacing(folder / "report.json") as temporary:
-            temporary.write_text(self.to_json() + "\n", encoding="utf-8")
+            temporary.write_text(text + "\n", encoding="utf-8")
         return folder
 
     def to_json(self) -> str:
@@ -236,11 +235,12 @@ class Comparison:
 
 
 def _told(name: str) -> str:
-    return name.replace(BUY_AND_HOLD, "buy & hold")
+    first, minus, last = name.rpartition(" - ")
+    return f"{first}{minus}buy & hold" if last == BUY_AND_HOLD else name
 
 
 def _schedule(report: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in (report["schedule"] or {}).items())
+    return ", ".join(f"{name}={value}" for name, value in report["schedule"].items())
 
 
 def read_comparison(folder: str | Path) -> Comparison:
@@ -257,6 +257,8 @@ def read_comparison(folder: str | Path) -> Comparison:
         if report["schema"] != SCHEMA:
             raise InputError(f"{folder} holds a report of schema {report['schema']}, this version reads {SCHEMA}.")
         tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except InputError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder} holds no comparison: {error}. Give a folder that `save` wrote.") from error
     return Comparison(report, **tables)

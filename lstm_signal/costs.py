@@ -53,8 +53,10 @@ def cash_rates(cash_rate: float | pd.Series, stamps: pd.DatetimeIndex) -> pd.Ser
     """Return the annual rate of cash at each bar."""
     if isinstance(cash_rate, pd.Series):
         rates = cash_rate.sort_index().reindex(stamps, method="ffill").astype("float64")
-    else:
+    elif isinstance(cash_rate, Real):
         rates = pd.Series(float(cash_rate), index=stamps)
+    else:
+        raise InputError(f"cash_rate={cash_rate!r} must be an annual fraction, or a Series of them by date.")
     if not np.isfinite(rates).all():
         raise InputError(f"cash_rate is {rates[~np.isfinite(rates)].iloc[0]} at {rates.index[~np.isfinite(rates)][0]}: "
                          "give an annual fraction, from the first bar on.")  # fmt: skip

@@ -6,12 +6,12 @@ That of a drawdown is a resampled range: other orders of the same blocks, not wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from lstm_signal.bootstrap import INTERVAL_DRAWS, Array, block_length, interval
-from lstm_signal.evidence import probabilistic_sharpe
+from lstm_signal.bootstrap import INTERVAL_DRAWS, MIN_BARS, Array, block_length, interval
+from lstm_signal.evidence import minimum_track_record, probabilistic_sharpe
 from lstm_signal.measures import (
     OF_FORECASTS,
     OF_TRADING,
@@ -23,8 +23,6 @@ from lstm_signal.measures import (
     trading_measures,
 )
 from lstm_signal.units import TRADING_ROWS, Measure, measured
-
-MIN_BARS = 20
 
 
 def with_intervals(
@@ -46,9 +44,10 @@ def with_intervals(
 
 
 def forecast_estimates(
-    outcome: Array, forecast: Array, mean: Array, spread: Array, lower: Array, upper: Array, horizon: int
-) -> dict[str, Measure]:
-    """Return the forecast measures with their intervals; see `measures.forecast_measures`.
+    outcome: Array, forecast: Array, mean: Array, spread: Array, lower: Array, upper: Array, horizon: int,
+    drawn: Iterable[str] = tuple(OF_FORECASTS),
+) -> dict[str, Measure]:  # fmt: skip
+    """Return the forecast measures, those of `drawn` with their intervals; see `measures.forecast_measures`.
 
     Blocks are as long as errors and skill ask for, and no shorter than the horizon, over which outcomes overlap.
     """
@@ -56,7 +55,7 @@ def forecast_estimates(
     if len(outcome) < MIN_BARS:
         return measures
     scores = np.column_stack([(outcome - forecast) ** 2, (outcome - mean) * (forecast - mean)])
-    of = {key: (lambda drawn, own=own: own(Judged(*drawn))) for key, (own, _) in OF_FORECASTS.items()}
+    of = {key: (lambda chunk, own=OF_FORECASTS[key][0]: own(Judged(*chunk))) for key in drawn}
     data = np.column_stack(judged(outcome, forecast, mean, lower, upper))
     return with_intervals(measures, data, of, max(horizon, block_length(scores)))
 
@@ -74,14 +73,31 @@ def trading_estimates(
         of = {key: (lambda drawn, key=key: of_trades(drawn[0])[key]) for key in ("winners", "payoff")}
         measures = with_intervals(measures, earned[:, None], of, block_length(earned[:, None]))
     reason = measures["sharpe"].reason
-    chance = sharpe_chance(bars.excess) if measures["sharpe"].value is not None else np.nan
+    chance, years = np.nan, np.nan
+    if not reason:
+        chance, years = sharpe_chance(bars.excess), _track_record(bars.excess) / periods_per_year
     measures["probabilistic_sharpe"] = measured(TRADING_ROWS, "probabilistic_sharpe", chance, reason)
+    measures["track_record"] = measured(
+        TRADING_ROWS, "track_record", years, reason or "its Sharpe ratio is not above 0"
+    )
     return {key: measures[key] for key in TRADING_ROWS if key in measures}
 
 
 def sharpe_chance(excess: Array, against: float = 0.0) -> float:
     """Return the probability that the Sharpe ratio a bar of excess returns truly exceeds `against`."""
+    sharpe, skew, kurtosis = _moments(excess)
+    return probabilistic_sharpe(sharpe, len(excess), skew, kurtosis, against)
+
+
+def _track_record(excess: Array) -> float:
+    """Return how many bars like these show, with 95 % confidence, that the Sharpe ratio is above 0."""
+    sharpe, skew, kurtosis = _moments(excess)
+    return minimum_track_record(sharpe, 0.0, skew, kurtosis, 0.95)
+
+
+def _moments(excess: Array) -> tuple[float, float, float]:
+    """Return the Sharpe ratio a bar, skew and raw kurtosis."""
     away = excess - excess.mean()
     spread = np.sqrt((away**2).mean())
     skew, kurtosis = (float((away**power).mean() / spread**power) for power in (3, 4))
-    return probabilistic_sharpe(float(excess.mean() / excess.std(ddof=1)), len(excess), skew, kurtosis, against)
+    return float(excess.mean() / excess.std(ddof=1)), skew, kurtosis

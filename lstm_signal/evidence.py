@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from lstm_signal.bootstrap import DRAWS, SEED, Array, block_length, drawn
+from lstm_signal.bootstrap import DRAWS, MIN_BARS, SEED, Array, block_length, drawn
 
 NAN = float("nan")
 _EULER = 0.5772156649015329
@@ -46,6 +46,14 @@ def newey_west(x: Array, lags: int) -> float:
     return total / len(x)
 
 
+def mean_error(x: Array, horizon: int = 1) -> float:
+    """Return the standard error of the mean of x, 0 where x never changes; see `mean_test`."""
+    variance = float(np.var(x, ddof=1)) if horizon == 1 else newey_west(x, horizon + 5)
+    if not variance > 1e-30 * max(1.0, float(np.mean(x)) ** 2) or np.ptp(x) == 0:
+        return 0.0
+    return math.sqrt(variance / len(x))
+
+
 def mean_test(x: Array, horizon: int = 1, *, two_sided: bool = False) -> Finding:
     """Return the t-test of a mean of zero against a positive one, or any other if `two_sided`.
 
@@ -58,10 +66,10 @@ def mean_test(x: Array, horizon: int = 1, *, two_sided: bool = False) -> Finding
     """
     if len(x) < 2:
         return _undefined("fewer than two outcomes are known")
-    variance = float(np.var(x, ddof=1)) if horizon == 1 else newey_west(x, horizon + 5)
-    if not variance > 1e-30 * max(1.0, float(np.mean(x)) ** 2) or np.ptp(x) == 0:
+    error = mean_error(x, horizon)
+    if not error > 0:
         return _undefined("it never changes")
-    t = float(np.mean(x)) / math.sqrt(variance / len(x))
+    t = float(np.mean(x)) / error
     p = 2 * stats.t.sf(abs(t), len(x) - 1) if two_sided else stats.t.sf(t, len(x) - 1)
     return Finding(t, float(p))
 
@@ -93,7 +101,9 @@ def clark_west(outcome: Array, forecast: Array, mean: Array, horizon: int = 1) -
     Against the training rows' mean, never against zero, which would sell a drift as skill. Clark and West, Journal of
     Econometrics 138:291 (2007), doi:10.1016/j.jeconom.2006.05.023.
     """
-    return mean_test((outcome - mean) * (forecast - mean), horizon)
+    found = mean_test((outcome - mean) * (forecast - mean), horizon)
+    still = "the forecasts do not differ from the mean, or the outcomes do not"
+    return _undefined(still) if len(outcome) > 1 and math.isnan(found.p) else found
 
 
 def diebold_mariano(first: Array, second: Array, horizon: int = 1, power: int = 2) -> Finding:
@@ -194,7 +204,7 @@ class Alpha(NamedTuple):
     """What a strategy earned beyond its exposure to the asset, a fraction a bar, with its standard error.
 
     `p` is of an alpha above zero, given that all strategies beside it were tried; NaN with the error, where the
-    strategy adds nothing to the asset, and for fewer than 20 bars.
+    strategy adds nothing to the asset, and for fewer than 20 bars (value and exposure, too, for fewer than two).
     """
 
     value: float
@@ -219,7 +229,7 @@ def alphas(strategies: Array, asset: Array, *, draws: int = DRAWS, seed: int = S
     values, errors, exposures = _alphas(strategies.T, asset)  # (strategies,)
     p_values = np.full(len(values), NAN)
     tried = np.isfinite(errors)
-    if len(asset) >= 20 and tried.any():
+    if len(asset) >= MIN_BARS and tried.any():
         found = values[tried] / errors[tried]
         largest = _largest_t(strategies[:, tried], asset, values[tried], draws, seed)
         p_values[tried] = (1 + (largest[:, None] >= found).sum(axis=0)) / (1 + draws)
@@ -238,7 +248,10 @@ def _largest_t(strategies: Array, asset: Array, values: Array, draws: int, seed:
 
 def _alphas(strategies: Array, asset: Array) -> tuple[Array, Array, Array]:
     """Return intercept, its error and slope of strategies (strategies, bars, ...) on an asset (bars, ...)."""
-    n, mean = len(asset), asset.mean(axis=0)
+    n = len(asset)
+    if n < 2:
+        return np.full(len(strategies), NAN), np.full(len(strategies), NAN), np.full(len(strategies), NAN)
+    mean = asset.mean(axis=0)
     away = asset - mean
     squares = (away * away).sum(axis=0)
     slope = np.divide(away, squares, out=np.zeros_like(away), where=squares > 0)

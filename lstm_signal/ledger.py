@@ -1,25 +1,38 @@
 """What was tried on the same bars: the more, the less the best of it says.
 
-A comparison appends its new trials to a file named by the bars' fingerprint. A trial is what decides its returns: the
-model's recipe, schedule and seed (or what its forecasts were), strategy, parameters, fill.
+A comparison appends its new trials to a file named by the bars' fingerprint. A trial is a choice: the model's recipe,
+schedule and seed (or what its forecasts were), the strategy's source and parameters, and the fill. What trading costs
+is no choice; and other bars, one more or one fewer, are another ledger.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import isfunction
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
 
+from lstm_signal.bars import stamps_of
+from lstm_signal.bt.strategy import ForecastStrategy
 from lstm_signal.errors import InputError
+from lstm_signal.estimates import sharpe_chance
 from lstm_signal.evidence import expected_best_sharpe
 from lstm_signal.forecasts import Forecasts
+from lstm_signal.measures import NEVER_TRADED
+from lstm_signal.money import excess, sharpe_of
+from lstm_signal.results import Run
+from lstm_signal.runs import full_parameters
+from lstm_signal.units import TRADING_ROWS, Measure, measured
+from lstm_signal.windows import source_of
 
 
 @dataclass(frozen=True)
@@ -47,25 +60,57 @@ class Trials:
         return expected_best_sharpe(self.lifetime + self.elsewhere, self.variance)
 
 
-def identity(model: Forecasts, strategy: str, parameters: Mapping[str, Any], fill: str) -> dict[str, Any]:
-    """Return what tells one trial from another."""
-    about = model.about
+def identities(
+    models: Sequence[Forecasts], sharpes: Mapping[str, float], run: Run, strategy: type[ForecastStrategy]
+) -> list[tuple[dict[str, Any], float]]:
+    """Return what tells the trial of each model from others, with its Sharpe ratio a bar.
+
+    Parameters
+    ----------
+    models : list of Forecasts
+    sharpes : mapping
+        By model, its annual Sharpe ratio; NaN where it has none.
+    run : Run
+        Of the strategy on any of them.
+    strategy : class
+    """
+    chosen = {"strategy": run.strategy, "source": _source(strategy), "fill": run.about["fill"]}
+    chosen["parameters"] = full_parameters(strategy, run.about["parameters"])
+    a_bar = math.sqrt(run.about["periods_per_year"])
+    return [({"forecasts": _said(model)} | chosen, sharpes[model.name] / a_bar) for model in models]
+
+
+def _said(model: Forecasts) -> Any:
     if model.audited:
-        said: Any = {name: about[name] for name in ("recipe", "schedule", "seed")}
-    else:
-        said = hashlib.sha256(model.frame["forecast"].to_numpy(dtype="<f8").tobytes()).hexdigest()
-    return {"forecasts": said, "strategy": strategy, "parameters": dict(parameters), "fill": fill}
+        return {name: model.about[name] for name in ("recipe", "schedule", "seed")}
+    values = model.frame["forecast"].to_numpy(dtype="<f8").tobytes()
+    return hashlib.sha256(stamps_of(model.frame).asi8.astype("<i8").tobytes() + values).hexdigest()
+
+
+def _source(cls: type) -> str:
+    """Return the SHA-256 of what a strategy's own functions do, its bases' up to ForecastStrategy included."""
+    own = [each for each in cls.__mro__ if issubclass(each, ForecastStrategy) and each is not ForecastStrategy]
+    text = [source_of(item) for each in own for _, item in sorted(vars(each).items()) if isfunction(item)]
+    return hashlib.sha256("".join(text).encode()).hexdigest()
+
+
+def deflated_sharpe(run: Run, trials: Trials) -> Measure:
+    """Return the probability that a run's Sharpe ratio exceeds what the best of all that was tried has by luck."""
+    traded = math.isfinite(sharpe_of(run))
+    chance = sharpe_chance(excess(run), trials.best_by_luck) if traded else math.nan
+    reason = "the spread of what was tried is not known" if traded else NEVER_TRADED
+    return measured(TRADING_ROWS, "deflated_sharpe", chance, reason)
 
 
 def count(
-    tried: Mapping[str, tuple[Mapping[str, Any], float]], sha256: str, folder: str | Path | None, elsewhere: int
+    tried: Sequence[tuple[Mapping[str, Any], float]], sha256: str, folder: str | Path | None, elsewhere: int
 ) -> Trials:
     """Append what is new among the trials to the ledger of these bars, and count.
 
     Parameters
     ----------
-    tried : mapping
-        By model, its `identity` and its Sharpe ratio a bar, NaN where it has none.
+    tried : list
+        Of what tells a trial from others, and its Sharpe ratio a bar, NaN where it has none; see `identities`.
     sha256 : str
         The bars' fingerprint.
     folder : str or Path, optional
@@ -77,19 +122,26 @@ def count(
     InputError
         If `elsewhere` is no whole number of trials, or the ledger cannot be written.
     """
-    if isinstance(elsewhere, bool) or not isinstance(elsewhere, int) or elsewhere < 0:
+    if isinstance(elsewhere, bool) or not isinstance(elsewhere, Integral) or elsewhere < 0:
         raise InputError(
             f"trials={elsewhere!r} must be a whole number: how many things were tried elsewhere, 0 or more."
         )
     lines = {}
-    for told, sharpe in tried.values():
-        text = json.dumps(told, sort_keys=True, default=str)
+    for told, sharpe in tried:
+        text = json.dumps(plain(told), sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()
         lines[key] = {"trial": key, "sharpe": sharpe if np.isfinite(sharpe) else None, "about": json.loads(text)}
     known = dict(lines) if folder is None else _appended(lines, Path(folder), sha256)
     sharpes = [line["sharpe"] for line in known.values() if line["sharpe"] is not None]
     variance = float(np.var(sharpes, ddof=1)) if len(sharpes) > 1 else float("nan")
-    return Trials(len(lines), len(known), elsewhere, variance)
+    return Trials(len(lines), len(known), int(elsewhere), variance)
+
+
+def plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping as JSON can hold it: what JSON does not know as text, without the place it has in memory."""
+    text = json.dumps(value, default=lambda item: re.sub(r" at 0x[0-9a-f]+", "", str(item)))
+    told: dict[str, Any] = json.loads(text)
+    return told
 
 
 def _appended(lines: Mapping[str, Any], folder: Path, sha256: str) -> dict[str, Any]:
@@ -100,7 +152,7 @@ def _appended(lines: Mapping[str, Any], folder: Path, sha256: str) -> dict[str, 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock"), mode=0o666):
-            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
             known = _read(text)
             new = [line for key, line in lines.items() if key not in known]
             if new:
@@ -117,7 +169,8 @@ def _read(text: str) -> dict[str, Any]:
     for line in text.splitlines():
         try:
             trial = json.loads(line)
-            known[trial["trial"]] = {"trial": trial["trial"], "sharpe": trial["sharpe"]}
-        except (json.JSONDecodeError, KeyError, TypeError):
+            sharpe = None if trial["sharpe"] is None else float(trial["sharpe"])
+            known[str(trial["trial"])] = {"sharpe": sharpe if sharpe is None or math.isfinite(sharpe) else None}
+        except (ValueError, KeyError, TypeError):
             continue  # cut short by a crash: its trial is appended again
     return known

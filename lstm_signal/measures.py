@@ -100,18 +100,19 @@ def _width(bars: Judged) -> Any:
     return ratio(np.where(there, bars.upper - bars.lower, 0.0).sum(axis=0), there.sum(axis=0))
 
 
-_FLAT, _NO_INTERVAL = "the forecast never changes", "it says no interval, or too few outcomes were known for one"
-_NO_MEAN = "no training mean to compare with"
+_FLAT, _NO_INTERVAL = "the forecast or the price never changes", "it says no interval, or too few outcomes were known"
+NO_MEAN = "no training mean: the forecasts were made elsewhere"
+NEVER_TRADED = "no return but that of cash: no order was filled"
 OF_FORECASTS: dict[str, tuple[Callable[[Judged], Any], str]] = {
     "rmse": (lambda bars: np.sqrt(((bars.outcome - bars.forecast) ** 2).mean(axis=0)), ""),
     "mae": (lambda bars: np.abs(bars.outcome - bars.forecast).mean(axis=0), ""),
-    "r2": (lambda bars: _r2(bars.outcome, bars.forecast, bars.mean), _NO_MEAN),
+    "r2": (lambda bars: _r2(bars.outcome, bars.forecast, bars.mean), "the outcomes are the mean"),
     "r2_naive": (lambda bars: _r2(bars.outcome, bars.forecast, 0.0 * bars.forecast), "no price has moved"),
     "hit_rate": (
         lambda bars: ratio(
             (bars.outcome * bars.forecast > 0).sum(axis=0), ((bars.outcome != 0) & (bars.forecast != 0)).sum(axis=0)
         ),
-        "the forecast says neither up nor down",
+        "the forecast, or the price, goes neither up nor down",
     ),
     "correlation": (lambda bars: correlation(bars.outcome, bars.forecast), _FLAT),
     "rank_correlation": (lambda bars: correlation(bars.outcome_rank, bars.forecast_rank), _FLAT),
@@ -137,7 +138,10 @@ def forecast_measures(
         Of the forecast's interval, NaN where it has none.
     """
     bars = judged(outcome, forecast, mean, lower, upper)
-    measures = {key: measured(FORECAST_ROWS, key, of(bars), reason) for key, (of, reason) in OF_FORECASTS.items()}
+    reasons = {key: reason for key, (_, reason) in OF_FORECASTS.items()}
+    if np.isnan(mean).any():
+        reasons["r2"] = NO_MEAN
+    measures = {key: measured(FORECAST_ROWS, key, of(bars), reasons[key]) for key, (of, _) in OF_FORECASTS.items()}
     measures["spread"] = measured(FORECAST_ROWS, "spread", float(np.mean(spread)), "there is one member, or none")
     return measures
 
@@ -159,7 +163,7 @@ def _calmar(bars: Traded, a_year: float) -> Any:
 
 
 def _drawdown_length(bars: Traded, _a_year: float) -> Any:
-    """Return the largest number of bars from one highest equity to the next, or to the last bar."""
+    """Return the largest number of bars in a row whose equity is below the highest one so far."""
     equity = np.concatenate([np.ones_like(bars.returns[:1]), np.cumprod(1 + bars.returns, axis=0)])
     bar = np.arange(len(equity)).reshape(-1, *[1] * (equity.ndim - 1))
     peak = np.maximum.accumulate(np.where(equity >= np.maximum.accumulate(equity, axis=0), bar, 0), axis=0)
@@ -211,18 +215,22 @@ def trading_measures(
     values |= {"exposure": np.abs(exposure).mean() if len(exposure) else np.nan, "trades": trades}
     values |= {"turnover": traded / mean_equity / years, "costs": costs / mean_equity / years}
     few = "more than all money was lost" if _ruined(bars) else "fewer than two bars"
-    flat = "no return but that of cash: no order was filled" if len(bars.returns) > 1 else few
-    moves = len(bars.excess) > 1 and np.ptp(bars.excess) > 1e-12
+    flat = NEVER_TRADED if len(bars.returns) > 1 else few
     reasons = dict.fromkeys(("sharpe", "sortino", "skew"), flat) | {
-        "sortino": "no bar earned less than cash" if moves else flat,
+        "sortino": "no bar earned less than cash" if moves(bars.excess) else flat,
         "calmar": few if _ruined(bars) else "there was no drawdown", "break_even": "nothing was traded",
         "winners": "no trade was closed", "payoff": "no closed trade won, or none lost",
     }  # fmt: skip
     return {
         key: measured(TRADING_ROWS, key, values.get(key, np.nan), reasons.get(key, few))
         for key in TRADING_ROWS
-        if not key.endswith("_sharpe")  # `estimates` and `comparison` add what needs a distribution
+        if not key.endswith(("_sharpe", "track_record"))  # `estimates` and `comparison` add what needs a distribution
     }
+
+
+def moves(excess: Array) -> bool:
+    """Return whether returns above cash change by more than the rounding of the last bit."""
+    return len(excess) > 1 and bool(np.ptp(excess) > 1e-12)
 
 
 def _ruined(bars: Traded) -> bool:
@@ -233,7 +241,7 @@ def _of_bars(bars: Traded, periods_per_year: float) -> dict[str, Any]:
     if not len(bars.returns):
         return {}
     skipped = {"annual_return", "calmar"} if _ruined(bars) else set()
-    if not np.ptp(bars.excess) > 1e-12:  # what is left above cash is the rounding of the last bit
+    if not moves(bars.excess):
         skipped |= {"sharpe", "sortino", "skew"}
     return {key: of(bars, periods_per_year) for key, of in OF_TRADING.items() if key not in skipped}
 

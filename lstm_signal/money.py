@@ -13,10 +13,10 @@ import empyrical
 import numpy as np
 import pandas as pd
 
-from lstm_signal.bootstrap import DRAWS, Array, block_length, drawn
-from lstm_signal.estimates import MIN_BARS
+from lstm_signal.bootstrap import ENOUGH, MIN_BARS, Array, block_length, drawn
 from lstm_signal.forecaster import Forecaster
 from lstm_signal.forecasts import Forecasts, assemble
+from lstm_signal.measures import NEVER_TRADED, moves
 from lstm_signal.results import Run
 from lstm_signal.units import (
     BASIS_POINTS,
@@ -34,8 +34,6 @@ from lstm_signal.units import (
 Section = dict[str, dict[str, Measure]]
 Rerun = Callable[[Forecasts], Run]
 
-NEVER_TRADED = "no return but that of cash: no order was filled"
-
 
 def excess(run: Run) -> Array:
     """Return (bars,) the returns above cash."""
@@ -44,9 +42,7 @@ def excess(run: Run) -> Array:
 
 def sharpe(returns: Array, periods_per_year: float) -> float:
     """Return the annual Sharpe ratio of excess returns; NaN where they never change."""
-    if len(returns) < 2 or not np.ptp(returns) > 1e-12:
-        return math.nan
-    return float(empyrical.sharpe_ratio(returns, annualization=periods_per_year))
+    return float(empyrical.sharpe_ratio(returns, annualization=periods_per_year)) if moves(returns) else math.nan
 
 
 def sharpe_of(run: Run, periods_per_year: float | None = None) -> float:
@@ -67,35 +63,38 @@ def differences(runs: Mapping[str, Run], pairs: Sequence[tuple[str, str]]) -> Se
     section: Section = {}
     for first, second in pairs:
         returns = np.column_stack([excess(runs[first]), excess(runs[second])])
-        a_year = runs[first].about["periods_per_year"]
-        both = all(math.isfinite(sharpe(column, a_year)) for column in returns.T)
-        name = f"{first} - {second}"
-        if len(returns) < MIN_BARS or np.array_equal(*returns.T) or not both:
-            same = "the two made the same" if both else NEVER_TRADED
-            section[name] = undefined(PAIR_ROWS, same if len(returns) >= MIN_BARS else f"fewer than {MIN_BARS} bars")
-        else:
-            section[name] = _difference(returns, a_year)
+        same = "the two made the same" if np.array_equal(*returns.T) else ""
+        few = f"fewer than {MIN_BARS} bars" if len(returns) < MIN_BARS else same
+        a_year, name = runs[first].about["periods_per_year"], f"{first} - {second}"
+        section[name] = undefined(PAIR_ROWS, few) if few else _difference(returns, a_year)
     return section
 
 
 def _difference(returns: Array, a_year: float) -> dict[str, Measure]:
     def apart(chunk: Array) -> Array:
         """Return (measures, ...) of returns (2, bars, ...)."""
-        ratios = (
-            empyrical.sharpe_ratio(chunk[0], annualization=a_year),
-            empyrical.sharpe_ratio(chunk[1], annualization=a_year),
-        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = [empyrical.sharpe_ratio(each, annualization=a_year) for each in chunk]
         return np.stack([ratios[0] - ratios[1], a_year * (chunk[0] - chunk[1]).mean(axis=0)])
 
-    found = apart(returns.T)
     draws = np.concatenate([apart(chunk) for chunk in drawn(returns, block_length(returns))], axis=-1)
-    low, high = np.nanpercentile(draws, [2.5, 97.5], axis=-1)
-    beyond = (np.abs(draws - found[:, None]) >= np.abs(found)[:, None]).sum(axis=-1)
+    traded = all(moves(column) for column in returns.T)
+    found = dict(zip(PAIR_ROWS, zip(apart(returns.T), draws, strict=True), strict=True))
     return {
-        key: Measure(float(found[place]), row.unit, low=float(low[place]), high=float(high[place]),
-                     p=float((1 + beyond[place]) / (1 + DRAWS)))
-        for place, (key, row) in enumerate(PAIR_ROWS.items())
-    }  # fmt: skip
+        key: Measure(None, PAIR_ROWS[key].unit, NEVER_TRADED)
+        if key == "sharpe" and not traded
+        else _apart(PAIR_ROWS[key].unit, value, own[np.isfinite(own)], len(own))
+        for key, (value, own) in found.items()
+    }
+
+
+def _apart(unit: str, value: float, draws: Array, asked: int) -> Measure:
+    """Return a difference with its interval and p-value, from the draws that have it."""
+    if len(draws) < ENOUGH * asked:
+        return Measure(None, unit, "one of the two was in the market on too few bars")
+    low, high = np.percentile(draws, [2.5, 97.5])
+    beyond = int((np.abs(draws - value) >= abs(value)).sum())
+    return Measure(float(value), unit, low=float(low), high=float(high), p=(1 + beyond) / (1 + len(draws)))
 
 
 # Where it comes from
@@ -118,15 +117,18 @@ def attribution(run: Run, days: pd.DataFrame) -> dict[str, Measure]:
     values = parts | {
         "timing": flows["gross"].sum() - parts["exposure"],
         "total": run.returns.sum(),
-        "right": float(days["right"].sum()),
-        "right_and_lost": float(len(lost)),
-        "lost_to_costs": float((lost["earned"] + lost["paid"] >= 0).sum()),
     }
-    return {key: measured(MONEY_ROWS, key, values[key], "fewer than two bars") for key in MONEY_ROWS}
+    if len(days):
+        values |= {"right": days["right"].sum(), "right_and_lost": len(lost),
+                   "lost_to_costs": (lost["earned"] + lost["paid"] >= 0).sum()}  # fmt: skip
+    reason = "no outcome is known, or those of several forecasts overlap"
+    return {key: measured(MONEY_ROWS, key, values.get(key, math.nan), reason) for key in MONEY_ROWS}
 
 
 def right_and_lost(run: Run, model: Forecasts, outcome: pd.Series) -> pd.DataFrame:
     """Return what came of each forecast whose outcome is known: right in sign, and yet its position may have lost.
+
+    Empty for a horizon above 1: no position is held for one forecast alone.
 
     Returns
     -------
@@ -138,6 +140,7 @@ def right_and_lost(run: Run, model: Forecasts, outcome: pd.Series) -> pd.DataFra
     taken = run.flows["held"] if run.about["fill"] == "close" else run.positions["exposure"]
     bars = pd.DataFrame({"exposure": taken, "paid": run.flows["trading_costs"]}).shift(-1)
     table = pd.DataFrame({"forecast": model.frame["forecast"], "outcome": outcome}).join(bars).dropna()
+    table = table.iloc[: len(table) if model.horizon == 1 else 0]
     table["earned"] = table["exposure"] * np.expm1(table["outcome"]) - table["paid"]
     return table.assign(right=table["forecast"] * table["outcome"] > 0)
 
@@ -163,26 +166,28 @@ def at_costs(runs: Mapping[str, Run]) -> Section:
     return {name: {key: section[name][key] for key in COST_ROWS} for name in section}
 
 
-def delays(models: Sequence[Forecasts], runs: Mapping[str, Run], rerun: Rerun) -> Section:
-    """Return the Sharpe ratio where each forecast is heeded so many bars late; 0 is the first honest fill."""
+def delays(prices: pd.DataFrame, models: Sequence[Forecasts], runs: Mapping[str, Run], rerun: Rerun) -> Section:
+    """Return the Sharpe ratio where each forecast is heeded so many bars later than in the run itself."""
     section: Section = {}
     for model in models:
         section[model.name] = {}
         for bars in DELAYS:
-            key, run = f"sharpe_late_{bars}", None
-            if bars < len(model):
-                run = rerun(delayed(model, bars)) if bars else runs[model.name]
+            late = delayed(prices, model, bars)
+            run = runs[model.name] if not bars else rerun(late) if len(late) else None
             value = math.nan if run is None else sharpe_of(run)
+            key = f"sharpe_late_{bars}"
             section[model.name][key] = measured(DELAY_ROWS, key, value, NEVER_TRADED)
     return section
 
 
-def delayed(model: Forecasts, bars: int) -> Forecasts:
-    """Return the forecasts, each stamped so many of its bars later."""
-    late = model.frame.iloc[:-bars].set_axis(model.frame.index[bars:])
-    close = (model.frame["price"] / np.exp(model.frame["forecast"])).iloc[bars:]
-    late["price"] = close * np.exp(late["forecast"])
-    return dataclasses.replace(model, frame=late, members=model.members.iloc[:-bars].set_axis(late.index))
+def delayed(prices: pd.DataFrame, model: Forecasts, bars: int) -> Forecasts:
+    """Return the forecasts, each stamped so many bars later; those that would go beyond the last bar are left out."""
+    places = prices.index.get_indexer(model.frame.index) + bars
+    places = places[places < len(prices)]
+    kept, stamps = slice(len(places)), prices.index[places]
+    late = model.frame.iloc[kept].set_axis(stamps)
+    late["price"] = prices["close"].to_numpy()[places] * np.exp(late["forecast"])
+    return dataclasses.replace(model, frame=late, members=model.members.iloc[kept].set_axis(stamps))
 
 
 def fan(

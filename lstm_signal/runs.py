@@ -103,6 +103,7 @@ def backtest(
         "fill": fill,
         "costs": vars(costs),
         "cash": cash,
+        "cash_rate": None if isinstance(cash_rate, pd.Series) else float(cash_rate),  # None: by date
         "parameters": parameters,
         "periods_per_year": a_year,
         "audited": all(model.audited for model in models),
@@ -162,10 +163,9 @@ def check_parameters(cls: type[ForecastStrategy], parameters: Mapping[str, objec
         raise InputError(f"{cls.__name__} has no signal(): write one that returns the wanted exposure, -1 to 1.")
 
 
-def full_parameters(strategy: str | type[ForecastStrategy], given: Mapping[str, object]) -> dict[str, object]:
+def full_parameters(strategy: type[ForecastStrategy], given: Mapping[str, object]) -> dict[str, object]:
     """Return the parameters that a strategy trades by, its defaults where none was given."""
-    cls = load_strategy(strategy) if isinstance(strategy, str) else strategy
-    own = {name: default for name, default in cls.params._getitems() if name not in _BASE_PARAMETERS}
+    own = {name: default for name, default in strategy.params._getitems() if name not in _BASE_PARAMETERS}
     return own | dict(given)
 
 

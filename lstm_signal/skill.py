@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lstm_signal.bootstrap import Array
-from lstm_signal.estimates import MIN_BARS, forecast_estimates
+from lstm_signal.bootstrap import MIN_BARS, Array
+from lstm_signal.estimates import forecast_estimates
 from lstm_signal.evidence import Finding, anatolyev_gerko, clark_west, diebold_mariano, pesaran_timmermann
 from lstm_signal.forecasts import Forecasts
 from lstm_signal.intervals import volatility
-from lstm_signal.measures import correlation, forecast_measures
+from lstm_signal.measures import NO_MEAN, correlation, forecast_measures
 from lstm_signal.units import (
     FIFTHS,
     FORECAST_ROWS,
@@ -34,7 +34,7 @@ from lstm_signal.windows import returns
 Section = dict[str, dict[str, Measure]]
 
 PAST = 20  # bars back that a forecast is looked for in
-NO_BARS, NO_MEAN = "no bar has both a forecast and its outcome", "no training mean: the forecasts were made elsewhere"
+NO_BARS = "no bar has both a forecast and its outcome"
 
 
 class Judgement(NamedTuple):
@@ -43,9 +43,10 @@ class Judgement(NamedTuple):
     Attributes
     ----------
     known : DataFrame
-        By bar: outcome, mean [log return], and the `volatility` known at it.
+        By bar: outcome, the training rows' mean [log return], and the `volatility` known at it.
     said : dict
-        By model, the rows of its frame at these bars; None for a model that says nothing.
+        By model, the rows of its frame at these bars; None for a model that says nothing at all, which takes no bar
+        from the others.
     horizon : int
     """
 
@@ -55,20 +56,22 @@ class Judgement(NamedTuple):
 
 
 def judge(prices: pd.DataFrame, models: Sequence[Forecasts]) -> Judgement:
-    """Return the bars that the models, on the same bars each and with the baselines, are judged on."""
+    """Return the bars that models, made on the same bars, are judged on; the first audited one's mean is all theirs."""
     outcome = models[0].outcomes(prices)
-    mean = next(model for model in models if model.name == "mean").frame["mean"]
     sigma = pd.Series(volatility(prices), index=prices.index).reindex(outcome.index)
-    table = pd.DataFrame({"outcome": outcome, "mean": mean, "volatility": sigma})
+    table = pd.DataFrame({"outcome": outcome, "mean": reference(models).frame["mean"], "volatility": sigma})
+    silent = {model.name for model in models if model.frame["forecast"].isna().all()}
     there = outcome.notna()
     for model in models:
-        if model.name != "mean":
+        if model.name not in silent:
             there &= model.frame["forecast"].notna()
-    said = {model.name: model.frame[there] for model in models}
-    silent = {name for name, frame in said.items() if not len(frame) or frame["forecast"].isna().any()}
-    return Judgement(
-        table[there], {name: None if name in silent else frame for name, frame in said.items()}, models[0].horizon
-    )
+    said = {model.name: None if model.name in silent or not there.any() else model.frame[there] for model in models}
+    return Judgement(table[there], said, models[0].horizon)
+
+
+def reference(models: Sequence[Forecasts]) -> Forecasts:
+    """Return the first model whose training mean is known, else the first."""
+    return next((model for model in models if model.audited), models[0])
 
 
 def _columns(bars: Judgement, frame: pd.DataFrame) -> tuple[Array, Array, Array]:
@@ -81,8 +84,11 @@ def _band(frame: pd.DataFrame) -> tuple[Array, Array, Array]:
     return frame["spread"].to_numpy(), frame["lower"].to_numpy(), frame["upper"].to_numpy()
 
 
-def _silent(bars: Judgement) -> str:
-    return NO_MEAN if len(bars.known) else NO_BARS
+def _silent(bars: Judgement, name: str) -> str:
+    """Return why a model, or the baseline mean, says nothing."""
+    if not len(bars.known):
+        return NO_BARS
+    return NO_MEAN if name == "mean" else "it has no forecast"
 
 
 def measures(bars: Judgement) -> Section:
@@ -90,7 +96,7 @@ def measures(bars: Judgement) -> Section:
     section: Section = {}
     for name, frame in bars.said.items():
         if frame is None:
-            section[name] = undefined(FORECAST_ROWS, _silent(bars))
+            section[name] = undefined(FORECAST_ROWS, _silent(bars, name))
         else:
             section[name] = forecast_estimates(*_columns(bars, frame), *_band(frame), bars.horizon)
     return section
@@ -110,7 +116,7 @@ def tests(bars: Judgement) -> Section:
         if name in ("mean", "naive"):
             continue
         if frame is None:
-            section[name] = undefined(TEST_ROWS, _silent(bars))
+            section[name] = undefined(TEST_ROWS, _silent(bars, name))
             continue
         outcome, forecast, mean = _columns(bars, frame)
         found = {
@@ -163,7 +169,7 @@ def years(bars: Judgement) -> Section:
             there = by_year == year
             row = Row(str(year), "fraction", 100, 2)
             if frame is None or there.sum() < MIN_BARS:
-                reason = _silent(bars) if frame is None else f"fewer than {MIN_BARS} bars"
+                reason = _silent(bars, name) if frame is None else f"fewer than {MIN_BARS} bars"
                 section[name][str(year)] = Measure(None, row.unit, reason)
                 continue
             section[name][str(year)] = _of(bars, frame, there)["r2"]
@@ -182,7 +188,7 @@ def by_volatility(bars: Judgement) -> Section:
         if name in ("mean", "naive"):
             continue
         if frame is None or not np.isfinite(frame["lower"]).any():
-            reason = _silent(bars) if frame is None else "it says no interval"
+            reason = _silent(bars, name) if frame is None else "it says no interval"
             section[name] = undefined(VOLATILITY_ROWS, reason)
             continue
         fifths = [_of(bars, frame, fifth == number) for number in range(len(FIFTHS))]
@@ -238,9 +244,9 @@ def _alike(name: str, lag: int, alike: list[float]) -> str:
     return f"{name}'s forecasts are most like {way}{what}: correlation {alike[lag]:+.3f}{with_next}{just}."
 
 
-def member_r2(prices: pd.DataFrame, model: Forecasts) -> Array:
+def member_r2(prices: pd.DataFrame, model: Forecasts, mean_of: Forecasts | None = None) -> Array:
     """Return (members,) the R2 against the mean of each member's forecasts alone, NaN for one that said nothing."""
-    outcome, mean = model.outcomes(prices).to_numpy(), model.frame["mean"].to_numpy()
+    outcome, mean = model.outcomes(prices).to_numpy(), (mean_of or model).frame["mean"].to_numpy()
     measured = []
     for said in model.members.to_numpy().T:
         known = np.isfinite(outcome) & np.isfinite(said)
@@ -262,7 +268,8 @@ def flipped(first: Array, second: Array, order: float) -> float:
     """
     apart = np.subtract.outer(first, second)
     known = np.isfinite(apart)
-    return float((np.sign(apart[known]) != np.sign(order)).mean()) if known.any() and order else math.nan
+    decided = math.isfinite(order) and order != 0
+    return float((np.sign(apart[known]) != np.sign(order)).mean()) if known.any() and decided else math.nan
 
 
 def pair_of(models: Sequence[Forecasts]) -> tuple[str, str] | None:

@@ -17,11 +17,13 @@ import pandas as pd
 from scipy import stats
 
 from lstm_signal.bars import total_return
-from lstm_signal.bootstrap import INTERVAL_DRAWS, Array, interval
-from lstm_signal.evidence import NAN, alphas, clark_west, holm, mean_test
+from lstm_signal.bootstrap import Array
+from lstm_signal.estimates import forecast_estimates
+from lstm_signal.evidence import NAN, alphas, clark_west, holm, mean_error, mean_test
 from lstm_signal.forecasts import Forecasts
+from lstm_signal.measures import NO_MEAN
 from lstm_signal.results import Run
-from lstm_signal.skill import pair_of
+from lstm_signal.skill import NO_BARS, judge, pair_of
 
 LEVEL = 0.05  # of all three sentences together
 
@@ -75,67 +77,62 @@ def weigh(prices: pd.DataFrame, models: Sequence[Forecasts], runs: Mapping[str, 
     runs : mapping of str to Run
         By model, of all that were tried in the comparison.
     """
-    outcome = models[0].outcomes(prices).to_numpy()
-    mean = next((model for model in models if model.audited), models[0]).frame["mean"].to_numpy()
-    said = {model.name: Said(*(model.frame[name].to_numpy() for name in Said._fields)) for model in models}
-    known = np.isfinite(outcome) & np.all([np.isfinite(each.forecast) for each in said.values()], axis=0)
-    said = {name: Said(each.forecast[known], each.strength[known]) for name, each in said.items()}
-    outcome, mean, horizon = outcome[known], mean[known], models[0].horizon
-    pair = pair_of(models)
+    bars = judge(prices, models)
+    outcome, mean = bars.known["outcome"].to_numpy(), bars.known["mean"].to_numpy()
+    said = {name: Said(*(frame[each].to_numpy() for each in Said._fields))
+            for name, frame in bars.said.items() if frame is not None}  # fmt: skip
+    pair, horizon = pair_of(models), bars.horizon
     first = runs[models[0].name]
     asset = total_return(prices)["close"].pct_change().reindex(first.returns.index) - first.cash_returns
     excess = {name: (run.returns - run.cash_returns).to_numpy() for name, run in runs.items()}
-    alone = Answer((models[0].name,), reason="there is no second model")
-    if np.isnan(mean).any():
-        unknown = Answer(tuple(said), reason="no training mean: the forecasts were made elsewhere")
-        answers = {"skill": unknown, "difference": unknown if pair else alone}
+    asked = tuple(model.name for model in models)
+    if not said or np.isnan(mean).any():
+        unknown = Answer(asked, reason=NO_MEAN if said else NO_BARS)
+        answers = {"skill": unknown, "difference": unknown}
     else:
-        answers = {
-            "skill": skill(outcome, mean, said, horizon),
-            "difference": difference(outcome, mean, {name: said[name] for name in pair}, horizon) if pair else alone,
-        }
-    asked = tuple(said)
+        answers = {"skill": skill(outcome, mean, said, horizon)}
+        answers["difference"] = difference(outcome, mean, {name: said.get(name) for name in pair or ()}, horizon)
+    if not pair:
+        answers["difference"] = Answer(asked, reason="there is no second model")
     return verdict(answers | {"money": money(excess, asset.to_numpy(), first.about["periods_per_year"], asked)})
 
 
 def skill(outcome: Array, mean: Array, models: Mapping[str, Said], horizon: int = 1) -> Answer:
-    """Answer whether a model forecasts better than the training rows' mean.
+    """Answer whether a model knows something of the outcome that the training rows' mean does not.
 
-    The one-sided t of (outcome - mean) (forecast - mean), Holm over the models; R2 with the interval of a stationary
-    bootstrap.
+    The one-sided t of (outcome - mean) (forecast - mean), Holm over the models. Shown with it is R2, which may be below
+    zero all the same: a forecast that says too much has larger errors, whatever it knows.
     """
     found = {name: clark_west(outcome, said.forecast, mean, horizon) for name, said in models.items()}
     adjusted = dict(zip(found, holm([test.p for test in found.values()]), strict=True))
     best = min(found, key=lambda name: (math.isnan(found[name].p), found[name].p))
     if math.isnan(found[best].p):
         return Answer((best,), reason=found[best].reason)
-    losses = np.column_stack([(outcome - models[best].forecast) ** 2, (outcome - mean) ** 2])
-    low, high = interval(losses, _r2, draws=INTERVAL_DRAWS)
-    return Answer((best,), float(_r2(losses.T)), float(low), float(high), "R2 against the mean", adjusted[best])
+    nothing = np.full(len(outcome), NAN)
+    forecast = models[best].forecast
+    r2 = forecast_estimates(outcome, forecast, mean, nothing, nothing, nothing, horizon, drawn=("r2",))["r2"]
+    value, low, high = (NAN if each is None else each for each in (r2.value, r2.low, r2.high))
+    return Answer((best,), value, low, high, "fraction, R2 against the mean", adjusted[best])
 
 
-def _r2(losses: Array) -> Array:
-    """Return 1 - squared errors / those of the mean; Campbell and Thompson (2008), doi:10.1093/rfs/hhm055."""
-    own, base = losses.sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(1 - own / base)
-
-
-def difference(outcome: Array, mean: Array, models: Mapping[str, Said], horizon: int = 1) -> Answer:
+def difference(outcome: Array, mean: Array, models: Mapping[str, Said | None], horizon: int = 1) -> Answer:
     """Answer whether one of two models is better: the two-sided t of their strengths' difference times the outcome.
 
     Strengths, not errors: a network that overfits has larger errors whatever it knows. Positive: the first is better.
     """
-    (first, one), (second, other) = models.items()
-    pair = (first, second)
-    earned = (one.strength - other.strength) * (outcome - mean)
+    pair, both = tuple(models), [said for said in models.values() if said is not None]
+    if len(both) < 2:
+        return Answer(pair, reason="one of the two has no forecast")
+    earned = (both[0].strength - both[1].strength) * (outcome - mean)
     earned = earned[np.isfinite(earned)]
+    if len(earned) < 2:
+        return Answer(pair, reason="on fewer than two bars both have a strength, which takes 20 earlier forecasts")
     test = mean_test(earned, horizon, two_sided=True)
     if math.isnan(test.p):
-        return Answer(pair, reason=test.reason)
+        return Answer(pair, reason="both say the same")
     value = float(earned.mean())
-    reach = float(stats.t.ppf(0.975, len(earned) - 1)) * value / test.statistic
-    return Answer(pair, value, value - reach, value + reach, "log return a bar and unit of strength", test.p)
+    reach = float(stats.t.ppf(0.975, len(earned) - 1)) * mean_error(earned, horizon)
+    return Answer(pair, value, value - reach, value + reach, "log return a forecast and unit of strength", test.p)
 
 
 def money(returns: Mapping[str, Array], asset: Array, periods_per_year: float, asked: tuple[str, ...]) -> Answer:
@@ -193,16 +190,23 @@ def _sentence(question: str, answer: Answer, p: float, evidence: bool) -> str:
 
 
 def _skill(answer: Answer, p: float, evidence: bool) -> str:
-    numbers = f"R2 {answer.value:.2%} (95 %: {answer.low:.2%} to {answer.high:.2%}), p {_p(p)}"
+    numbers = f"R2 {answer.value:.2%}{_range(answer, '{:.2%}', 1)}, p {_p(p)}"
     if evidence:
-        return f"{answer.about} forecasts better than the mean: {numbers}."
+        loud = "; it says too much, so that its errors are larger all the same" if answer.value < 0 else ""
+        return f"{answer.about} knows something of the returns that the mean does not: {numbers}{loud}."
     return f"no evidence that a model forecasts better than the mean; {answer.about} comes closest: {numbers}."
+
+
+def _range(answer: Answer, form: str, factor: float) -> str:
+    """Return the interval in brackets, nothing where there is none."""
+    ends = [form.format(factor * end) for end in (answer.low, answer.high)]
+    return f" (95 %: {ends[0]} to {ends[1]})" if math.isfinite(answer.low) else ""
 
 
 def _difference(answer: Answer, p: float, evidence: bool) -> str:
     first, second = answer.models
-    points = [f"{10_000 * number:+.2f}" for number in (answer.value, answer.low, answer.high)]
-    numbers = f"{points[0]} bp a bar at unit strength (95 %: {points[1]} to {points[2]}), p {_p(p)}"
+    value = f"{10_000 * answer.value:+.2f} bp a forecast at unit strength"
+    numbers = f"{value}{_range(answer, '{:+.2f}', 10_000)}, p {_p(p)}"
     if evidence:
         better, worse = (first, second) if answer.value > 0 else (second, first)
         return f"{better} is better than {worse}; {first} minus {second}: {numbers}."
@@ -210,7 +214,7 @@ def _difference(answer: Answer, p: float, evidence: bool) -> str:
 
 
 def _money(answer: Answer, p: float, evidence: bool) -> str:
-    numbers = f"{answer.value:+.2%} a year (95 %: {answer.low:+.2%} to {answer.high:+.2%}), p {_p(p)}"
+    numbers = f"{answer.value:+.2%} a year{_range(answer, '{:+.2%}', 1)}, p {_p(p)}"
     if evidence:
         return f"{answer.about} earned more after costs than its exposure, and luck, explain: {numbers}."
     return (

@@ -151,8 +151,12 @@ def _names(name: str | Sequence[str] | None, recipes: list[Forecaster]) -> list[
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise InputError if two models have one name."""
+    """Raise InputError if two models have one name, or one has a name that cannot be shown."""
     for label in names:
+        if not label.strip() or not label.isprintable():
+            raise InputError(
+                f"a model's name must be text that can be shown on a line, not {label!r}: give another name=."
+            )
         if names.count(label) > 1:
             raise InputError(
                 f"two models are called {label!r}: name one otherwise, by name= of forecast or "

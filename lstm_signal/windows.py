@@ -10,7 +10,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -131,15 +131,19 @@ def describe_feature(item: str | FeatureFunction) -> object:
     """Return what a recipe stores of a feature: its name, and for one's own its lookback and source hash."""
     if isinstance(item, str):
         return item
-    try:
-        source = inspect.getsource(item)
-    except (OSError, TypeError):  # typed at a prompt: the compiled code is all there is
-        source = repr((item.__code__.co_code, item.__code__.co_consts))
     return {
         "name": item.__name__,
         "lookback": item.lookback,  # type: ignore[attr-defined]
-        "sha256": hashlib.sha256(source.encode()).hexdigest(),
+        "sha256": hashlib.sha256(source_of(item).encode()).hexdigest(),
     }
+
+
+def source_of(function: Callable[..., Any]) -> str:
+    """Return what a function does, as text: its source, or its compiled code where it was typed at a prompt."""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return repr((function.__code__.co_code, function.__code__.co_consts))
 
 
 def warm_up(features: Sequence[str | FeatureFunction]) -> int:

@@ -40,7 +40,7 @@ def test_a_series_is_the_same_again_and_drift_is_half_a_deviation_a_year():
 
 
 def test_rows_cut_short_are_walked_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(calibration, "NULL_BARS", 900)
+    monkeypatch.setitem(calibration.NULL_BARS, "linear", 900)
     row = calibration.walked("linear", "random walk", 0, 900, SHORT)
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(row) + "\n" + json.dumps(row | {"series": 1})[:40])

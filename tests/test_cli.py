@@ -519,11 +519,11 @@ def test_compare_again_by_another_schedule(lstm_signal, bars, empty):
     assert (report["schedule"]["test"], again["schedule"]["test"], again["sensitivity"]) == (60, 63, None)
     assert again["forecasts"]["lstm"]["r2"] != report["forecasts"]["lstm"]["r2"]
     assert {name: count["value"] for name, count in report["trials"].items()} == {
-        "here": 4, "lifetime": 8, "elsewhere": 7,
+        "here": 7, "lifetime": 7, "elsewhere": 7,
     }  # fmt: skip
     text = str(ls.read_comparison(empty / "reports" / "nasdaq"))
     assert text.count("Again with train=150, test=63, anchored=False: ") == 3
-    assert "Tried on these bars: 4 here, 8 in all, and 7 elsewhere" in text
+    assert "Tried on these bars: 7 here, 7 in all, and 7 elsewhere" in text
     refused(lstm_signal("compare", "--csv", bars, *SMALL, "--sensitivity", "--test", "63"), "--test 63", "drop one")
     assert lstm_signal("compare", "--csv", bars, *SMALL, "--trials", "-1")[0] == 2
 

@@ -95,7 +95,7 @@ def test_saved_and_read_back_it_is_the_same(comparison: ls.Comparison, tmp_path)
 def test_the_tables_show_dashes_with_their_reason(comparison: ls.Comparison) -> None:
     text = str(comparison)
     assert "buy & hold" in text
-    assert "- (a): the forecast says neither up nor down" in text
+    assert "- (a): the forecast, or the price, goes neither up nor down" in text
     assert "an index: not tradable, a proxy" in text
 
 
@@ -129,6 +129,36 @@ def test_what_cannot_be_compared_is_refused(prices: pd.DataFrame, models: list[l
         ls.compare(prices * 1.01, [lstm])
     with pytest.raises(ls.InputError, match="bars that nasdaq has not"):
         ls.compare(prices.iloc[:150], [lstm])
+
+
+def test_what_cannot_be_saved_leaves_what_was_there(prices, models, comparison, tmp_path) -> None:
+    folder = comparison.save(tmp_path / "x")
+    broken = ls.Comparison(dict(comparison.report) | {"seed": object()}, *(getattr(comparison, name) for name in (
+        "forecasts", "returns", "positions", "fills", "members", "days")))  # fmt: skip
+    (folder / "fills.parquet").write_bytes(b"older")
+    with pytest.raises(TypeError):
+        broken.save(folder)
+    assert (folder / "fills.parquet").read_bytes() == b"older"
+    with pytest.raises(ls.InputError, match="holds no comparison"):
+        ls.read_comparison(folder)
+    (folder / "report.json").write_bytes(b"\xff")
+    with pytest.raises(ls.InputError, match="holds no comparison"):
+        ls.read_comparison(folder)
+
+
+def test_all_models_gain_against_one_mean(prices, models) -> None:
+    mine = ls.Forecasts.from_frame(models[0].frame[["forecast"]], name="mine")
+    gain = ls.compare(prices, [models[1], mine]).error_gain
+    outcome, mean = models[1].outcomes(prices).dropna(), models[1].frame["mean"]
+    saved = (outcome - mean) ** 2 - (outcome - models[0].frame["forecast"]) ** 2
+    pd.testing.assert_series_equal(gain["mine"], saved.dropna().cumsum(), check_names=False)
+    assert list(gain) == ["rnn", "mine", "linear", "naive"]
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines"])
+def test_a_name_that_cannot_be_shown_is_refused(prices, models, name) -> None:
+    with pytest.raises(ls.InputError, match="a model's name must be text"):
+        ls.compare(prices, [ls.Forecasts.from_frame(models[0].frame[["forecast"]], name=name)])
 
 
 def test_models_of_other_bars_are_compared_on_the_common_ones(prices: pd.DataFrame, models: list[ls.Forecasts]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 import lstm_signal as ls
 from lstm_signal import money
+from lstm_signal.measures import NEVER_TRADED
 from lstm_signal.units import MONEY_ROWS
 from tests.conftest import SHORT, TINY
 
@@ -93,6 +94,16 @@ def test_right_forecasts_that_lost_are_found(year, walks):
     assert 0 < parts["lost_to_costs"].value < parts["right_and_lost"].value
 
 
+def test_over_several_bars_no_position_is_held_for_one_forecast(year):
+    model = ls.forecast(year, TINY.replace(cell="linear", horizon=5), SHORT, progress=False)
+    run = ls.backtest(year, model)
+    days = money.right_and_lost(run, model, model.outcomes(year))
+    assert len(days) == 0
+    told = money.attribution(run, days)
+    assert "overlap" in told["right_and_lost"].reason
+    assert told["total"].value == run.returns.sum()
+
+
 def test_at_the_close_what_a_forecast_earns_begins_at_once(year, walks):
     model = walks["close"]
     run = ls.backtest(year, model, "long_short", threshold=0.3, costs=FREE)
@@ -136,12 +147,16 @@ def test_at_its_break_even_cost_it_earns_what_cash_earns(year, walks):
 
 def test_a_delay_hands_on_what_was_said_before(year, walks):
     model = walks["next_open"]
-    late = money.delayed(model, 2)
+    late = money.delayed(year, model, 2)
     assert (late.frame["forecast"].to_numpy() == model.frame["forecast"].to_numpy()[:-2]).all()
     assert list(late.frame.index) == list(model.frame.index[2:])
+    weekly = ls.Forecasts.from_frame(model.frame[["forecast"]].iloc[::5], name="weekly")
+    places = [year.index.get_indexer(each.frame.index) for each in (weekly, money.delayed(year, weekly, 2))]
+    assert (places[1] - places[0][: len(places[1])] == 2).all()  # bars, not forecasts
+    ls.backtest(year, money.delayed(year, weekly, 2))
     assert (late.frame["data_through"] < late.frame.index).all()
     runs = {"linear": ls.backtest(year, model)}
-    told = money.delays([model], runs, lambda each: ls.backtest(year, each))["linear"]
+    told = money.delays(year, [model], runs, lambda each: ls.backtest(year, each))["linear"]
     assert told["sharpe_late_0"].value == runs["linear"].measures["value"]["sharpe"]
     assert (
         told["sharpe_late_2"].value
@@ -218,9 +233,12 @@ def test_on_noise_a_difference_is_rarely_found():
 
 def test_two_that_made_the_same_or_nothing_have_a_reason():
     returns = np.random.default_rng(4).normal(0, 0.01, 100)
-    runs = runs_of({"a": returns, "b": returns.copy(), "flat": np.zeros(100)})
-    told = money.differences(runs, [("a", "b"), ("a", "flat")])
+    once = np.where(np.arange(100) == 50, 0.02, 0.0)
+    runs = runs_of({"a": returns, "b": returns.copy(), "flat": np.zeros(100), "once": once})
+    told = money.differences(runs, [("a", "b"), ("a", "flat"), ("a", "once")])
+    assert told["a - flat"]["annual_return"].p is not None
+    assert told["a - once"]["sharpe"].reason == "one of the two was in the market on too few bars"
     assert told["a - b"]["sharpe"].reason == "the two made the same"
-    assert told["a - flat"]["sharpe"].reason == money.NEVER_TRADED
+    assert told["a - flat"]["sharpe"].reason == NEVER_TRADED
     few = runs_of({"a": returns[:9], "b": returns[1:10]})
     assert money.differences(few, [("a", "b")])["a - b"]["sharpe"].reason == "fewer than 20 bars"

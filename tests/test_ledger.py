@@ -1,5 +1,6 @@
 """What was tried is counted once, whoever tried it, and nothing that was counted is lost."""
 
+import datetime
 import json
 import math
 import multiprocessing
@@ -16,15 +17,15 @@ from tests.conftest import SHORT, TINY
 SHA = "ab" * 32
 
 
-def trial(number: int, sharpe: float = 0.1) -> dict:
-    return {f"model{number}": ({"number": number}, sharpe)}
+def trial(number: int, sharpe: float = 0.1) -> list:
+    return [({"number": number}, sharpe)]
 
 
 def test_a_trial_is_counted_once(tmp_path):
-    first = count(trial(1) | trial(2, 0.3), SHA, tmp_path / "new" / "ledger", 0)
+    first = count(trial(1) + trial(2, 0.3), SHA, tmp_path / "new" / "ledger", 0)
     assert (first.here, first.lifetime, first.elsewhere) == (2, 2, 0)
     assert first.variance == pytest.approx(0.02)
-    again = count(trial(2, 0.3) | trial(3, math.nan), SHA, tmp_path / "new" / "ledger", 5)
+    again = count(trial(2, 0.3) + trial(3, math.nan), SHA, tmp_path / "new" / "ledger", 5)
     assert (again.here, again.lifetime, again.elsewhere) == (2, 3, 5)
     assert again.variance == pytest.approx(0.02)  # a run that never traded has no Sharpe ratio
     assert again.best_by_luck == expected_best_sharpe(8, again.variance)
@@ -49,9 +50,11 @@ def test_a_line_that_was_cut_short_is_no_trial(tmp_path):
     whole = path.read_text()
     path.write_text(whole + whole[:30])
     assert count(trial(2), SHA, tmp_path, 0).lifetime == 2
-    path.write_text(path.read_text() + '"no trial"\n[]\n{"trial": 7}\n')
-    assert count(trial(1) | trial(2), SHA, tmp_path, 0).lifetime == 2
-    assert [json.loads(line)["about"]["number"] for line in path.read_text().splitlines() if "about" in line] == [1, 2]
+    path.write_text(path.read_text() + '"no trial"\n[]\n{"trial": 7}\n{"trial": 8, "sharpe": "x"}\n')
+    path.write_bytes(path.read_bytes() + b"\xff\xfe\n")
+    assert count(trial(1) + trial(2), SHA, tmp_path, 0).lifetime == 2
+    lines = path.read_text(errors="replace").splitlines()
+    assert [json.loads(line)["about"]["number"] for line in lines if line.endswith("}}")] == [1, 2]
 
 
 def _many(folder: Path, first: int) -> None:
@@ -108,6 +111,46 @@ def test_each_threshold_seed_and_strategy_is_a_trial_and_deflates(prices, tmp_pa
     first, again, *_, last = (report["trading"]["lstm"]["deflated_sharpe"]["value"] for report in told)
     assert last < first == again
     assert told[0]["trading"]["buy_and_hold"]["deflated_sharpe"]["reason"] == "nothing was chosen"
+
+
+STRATEGY = """
+import lstm_signal as ls
+
+class Mine(ls.ForecastStrategy):
+    params = (("since", None),)
+
+    def signal(self):
+        return {side} * (self.strength[0] > 0.1)
+"""
+
+
+def test_an_edited_strategy_is_another_trial_and_an_object_in_memory_is_not(prices, tmp_path):
+    model = ls.forecast(prices, TINY.replace(cell="linear"), SHORT, progress=False)
+
+    def lifetime(**given) -> int:
+        report = ls.compare(prices, [model], strategy=f"{path}:Mine", ledger=tmp_path / "ledger", **given).report
+        json.dumps(report, allow_nan=False)
+        return report["trials"]["lifetime"]["value"]
+
+    path = tmp_path / "mine.py"
+    path.write_text(STRATEGY.format(side=0.9))
+    assert [lifetime(), lifetime()] == [1, 1]
+    path.write_text(STRATEGY.format(side=-0.9))
+    assert lifetime() == 2
+    assert lifetime(since=datetime.date(2018, 6, 1)) == 3
+    assert [lifetime(since=object()), lifetime(since=object())] == [4, 4]
+
+
+def test_a_strategy_may_not_take_compares_own_words(prices):
+    class Greedy(ls.ForecastStrategy):
+        params = (("trials", 3),)
+
+        def signal(self):
+            return 0.0
+
+    model = ls.forecast(prices, TINY.replace(cell="linear"), SHORT, progress=False)
+    with pytest.raises(ls.InputError, match="Greedy has a parameter 'trials'"):
+        ls.compare(prices, [model], strategy=Greedy)
 
 
 def test_forecasts_made_elsewhere_are_told_apart_by_what_they_say(prices, tmp_path):

@@ -83,7 +83,7 @@ def test_a_constant_forecast_has_reasons(bars):
     assert told["sign_trade"].value is None
     assert told["error_against_mean"].value is not None  # a drift of its own is an error like another
     measured = skill.measures(bars)["constant"]
-    assert measured["slope"].reason == measured["correlation"].reason == "the forecast never changes"
+    assert measured["slope"].reason == measured["correlation"].reason == "the forecast or the price never changes"
 
 
 def test_a_silent_model_has_reasons_everywhere(year, after):
@@ -92,7 +92,7 @@ def test_a_silent_model_has_reasons_everywhere(year, after):
     for section in (skill.measures, skill.tests, skill.years, skill.by_volatility):
         for measure in section(bars).get("silent", {}).values():
             assert measure.value is None
-            assert measure.reason == skill.NO_BARS
+            assert measure.reason == "it has no forecast"
     assert skill.yesterday(year, [nothing])["silent"]["lag"].reason
 
 
@@ -168,6 +168,7 @@ def test_pairs_of_members_that_say_the_other_order_are_counted():
     assert skill.flipped(np.array([1.0, math.nan]), np.array([2.0]), 1.0) == 1.0
     assert math.isnan(skill.flipped(np.array([math.nan]), np.array([2.0]), 1.0))
     assert math.isnan(skill.flipped(np.array([1.0]), np.array([2.0]), 0.0))
+    assert math.isnan(skill.flipped(np.array([1.0]), np.array([2.0]), math.nan))
 
 
 def test_the_pair_is_lstm_and_rnn_wherever_they_stand(prices, models):

@@ -49,7 +49,8 @@ def test_a_model_that_only_knows_the_drift_has_no_skill():
     random = np.random.default_rng(1)
     outcome = random.normal(0.001, 0.01, BARS)
     drift = skill(outcome, np.full(BARS, 0.001), {"drift": said(np.full(BARS, 0.001))})
-    assert (drift.reason, np.isnan(drift.p)) == ("it never changes", True)
+    assert np.isnan(drift.p)
+    assert drift.reason == "the forecasts do not differ from the mean, or the outcomes do not"
 
 
 def test_the_better_of_two_is_found_whatever_the_size_of_its_forecasts(series):
@@ -112,8 +113,9 @@ def test_three_questions_are_weighed_together(p_values, found):
 def test_each_sentence_has_its_number_interval_and_p():
     yes, no = (verdict(answers(p, p, p)) for p in (1e-5, 0.5))
     assert [each["sentence"] for each in yes] == [
-        "Skill: lstm forecasts better than the mean: R2 1.00% (95 %: -2.00% to 3.00%), p below 0.001.",
-        "Better model: lstm is better than rnn; lstm minus rnn: +100.00 bp a bar at unit strength (95 %: -200.00 to "
+        "Skill: lstm knows something of the returns that the mean does not: R2 1.00% (95 %: -2.00% to 3.00%), "
+        "p below 0.001.",
+        "Better model: lstm is better than rnn; lstm minus rnn: +100.00 bp a forecast at unit strength (95 %: -200.00 to "
         "+300.00), p below 0.001.",
         "Money: lstm earned more after costs than its exposure, and luck, explain: +1.00% a year (95 %: -2.00% to "
         "+3.00%), p below 0.001.",
@@ -121,7 +123,7 @@ def test_each_sentence_has_its_number_interval_and_p():
     assert [each["sentence"] for each in no] == [
         "Skill: no evidence that a model forecasts better than the mean; lstm comes closest: R2 1.00% (95 %: -2.00% to "
         "3.00%), p 1.000.",
-        "Better model: no evidence that one is better; lstm minus rnn: +100.00 bp a bar at unit strength (95 %: "
+        "Better model: no evidence that one is better; lstm minus rnn: +100.00 bp a forecast at unit strength (95 %: "
         "-200.00 to +300.00), p 1.000.",
         "Money: no evidence that a model earned more after costs than its exposure; lstm comes closest: +1.00% a year "
         "(95 %: -2.00% to +3.00%), p 1.000.",
@@ -132,6 +134,30 @@ def test_each_sentence_has_its_number_interval_and_p():
         "Better model: nothing can be said of lstm and rnn: it never changes.",
         "Money: nothing can be said of lstm: it never changes.",
     ]
+
+
+def test_a_model_that_knows_and_shouts_is_not_called_better(series):
+    outcome, known, _ = series
+    loud = 8 * known
+    told = verdict(answers(0.5, 0.5, 0.5) | {"skill": skill(outcome, NO_MEAN, {"loud": said(loud)})})[0]
+    assert told["evidence"]
+    assert told["value"] < told["high"] < 0
+    assert "knows something" in told["sentence"]
+    assert told["sentence"].endswith("it says too much, so that its errors are larger all the same.")
+
+
+def test_a_difference_of_exactly_nothing_has_its_interval():
+    one, other = Said(np.ones(4), np.ones(4)), Said(np.ones(4), np.zeros(4))
+    told = difference(np.array([0.1, -0.1, 0.1, -0.1]), np.zeros(4), {"a": one, "b": other})
+    assert (told.value, told.p) == (0.0, 1.0)
+    assert told.low == -told.high < 0
+
+
+def test_no_interval_is_no_bracket():
+    few = Answer(("a",), 0.01, p=0.5)
+    told = verdict({"skill": few, "difference": Answer(("a", "b"), 0.01, p=0.5), "money": few})
+    assert [each["sentence"].count("95 %") for each in told] == [0, 0, 0]
+    assert told[1]["low"] is None
 
 
 # In a comparison
@@ -169,6 +195,48 @@ def test_without_a_training_mean_there_is_a_reason(prices):
     assert told[0]["reason"] == "no training mean: the forecasts were made elsewhere"
     assert told[0]["p"] is None
     assert "p" in told[2]["sentence"]
+
+
+def test_the_verdicts_r2_is_that_of_the_table(prices):
+    """One number has one interval."""
+    comparison = ls.compare(prices, ls.forecast(prices, [TINY.replace(cell="rnn"), TINY], SHORT, n_jobs=1))
+    skill_ = comparison.report["verdict"][0]
+    shown = comparison.report["forecasts"][skill_["about"]]["r2"]
+    assert [skill_[key] for key in ("value", "low", "high")] == [shown[key] for key in ("value", "low", "high")]
+
+
+def test_a_model_that_says_nothing_takes_nothing_from_the_others(prices):
+    lstm = ls.forecast(prices, TINY, SHORT, n_jobs=1)
+    silent = ls.Forecasts.from_frame(lstm.frame[["forecast"]] * np.nan, name="silent")
+    alone = ls.compare(prices, [lstm])
+    with pytest.warns(UserWarning, match="no bar of the feed has a forecast of 'silent'"):
+        beside = ls.compare(prices, [lstm, silent])
+    assert beside.report["forecasts"]["lstm"] == alone.report["forecasts"]["lstm"]
+    assert beside.report["verdict"][0]["about"] == "lstm"
+    assert beside.report["verdict"][1]["reason"] == "one of the two has no forecast"
+    assert beside.report["forecasts"]["silent"]["r2"]["reason"] == "it has no forecast"
+    assert beside.report["judged_bars"] == alone.report["judged_bars"] == len(lstm) - 2
+
+
+def test_holes_in_one_models_forecasts_are_said(prices):
+    lstm = ls.forecast(prices, TINY, SHORT, n_jobs=1)
+    frame = lstm.frame[["forecast", "mean"]].copy()
+    frame.iloc[::5, 0] = np.nan
+    with pytest.warns(UserWarning, match=r"holes has no forecast at \d+ of \d+ bars"):
+        told = ls.compare(prices, [lstm, ls.Forecasts.from_frame(frame, name="holes")])
+    assert told.report["judged_bars"] == np.isfinite(frame["forecast"].iloc[:-2]).sum()
+    assert f"; {told.report['judged_bars']} are judged" in str(told)
+
+
+@pytest.mark.parametrize("bars", [1, 2, 3, 4, 5, 19, 22, 25])
+def test_few_bars_are_compared_without_a_crash(prices, bars):
+    random = np.random.default_rng(3)
+    frame = pd.DataFrame({"mean": 0.0}, index=prices.index[-bars - 3 : -3] if bars > 1 else prices.index[-1:])
+    models = [ls.Forecasts.from_frame(frame.assign(forecast=random.normal(0, 0.01, bars)), name=name) for name in "ab"]
+    comparison = ls.compare(prices, models, strategy="buy_and_hold")
+    assert len(str(comparison).splitlines()) > 40
+    for answer in comparison.report["verdict"]:
+        assert answer["p"] is not None or answer["reason"]
 
 
 def test_cash_is_no_money_made(prices):
