@@ -79,9 +79,9 @@ def compare(
 
     Notes
     -----
-    Every forecast measure and every ratio has an interval; the verdict's rules are in `verdict`, and benchmarks/
-    calibration.md counts how often they speak on noise. Each model is traded again by each of its members alone, and
-    heeded 1, 2 and 5 bars late.
+    The verdict's rules are in `verdict`, and benchmarks/calibration.md counts how often they speak on noise. All models
+    are judged on the bars that each of them has forecast. Each is traded again by each of its members alone, and heeded
+    1, 2 and 5 bars late.
 
     Examples
     --------

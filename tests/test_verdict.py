@@ -115,8 +115,8 @@ def test_each_sentence_has_its_number_interval_and_p():
     assert [each["sentence"] for each in yes] == [
         "Skill: lstm knows something of the returns that the mean does not: R2 1.00% (95 %: -2.00% to 3.00%), "
         "p below 0.001.",
-        "Better model: lstm is better than rnn; lstm minus rnn: +100.00 bp a forecast at unit strength (95 %: -200.00 to "
-        "+300.00), p below 0.001.",
+        "Better model: lstm is better than rnn; lstm minus rnn: +100.00 bp a forecast at unit strength (95 %: -200.00 "
+        "to +300.00), p below 0.001.",
         "Money: lstm earned more after costs than its exposure, and luck, explain: +1.00% a year (95 %: -2.00% to "
         "+3.00%), p below 0.001.",
     ]
