@@ -7,11 +7,11 @@ The flow goes one way, and a module imports only from its left::
          -> intervals -> forecasts -> schedule -> store, pool -> tasks -> walk -> baselines
          -> bt (indicators, feed, live, broker, book, strategy, portfolio, analyzers, observers, sizers)
          -> bootstrap -> evidence -> estimates -> skill -> results -> loading -> costs -> runs
-         -> money, ledger -> verdict -> comparison -> comparing
+         -> money, ledger -> verdict -> report -> comparison -> comparing
          -> road -> options -> cli, commands, housekeeping
 
-`errors`, `files`, `measures`, `plots`, `tables` and `units` import nothing of ours but each other: any module may call
-them.
+`errors`, `figures`, `files`, `measures`, `plots`, `tables`, `terms` and `units` import nothing of ours but each other:
+any module may call them.
 The public names below, and the modules `bt` and `plots`, load when first used: importing the package loads neither
 torch nor pandas.
 """

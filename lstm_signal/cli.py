@@ -15,9 +15,10 @@ VERBS = {
     "backtest": "Trade one model's forecasts through backtrader.",
     "rates": "Draw what an LSTM does with each bar: how much it forgets, lets in and shows.",
     "ladder": "Walk the road from LSTM to RNN: eliminate the gates one by one.",
+    "report": "Write the page of a saved comparison again.",
     "store": "List, verify and prune the fits that walks have kept.",
 }
-HOUSEKEEPING = ("fetch", "store")
+HOUSEKEEPING = ("fetch", "report", "store")
 
 
 class _Verbs(click.Group):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +55,8 @@ def compare(as_json: bool, out: str | None, **given: Any) -> None:
     """Compare LSTM and RNN, as forecasts and as money, with their baselines.
 
     An LSTM, an RNN and an RNN with as many parameters as the LSTM are trained on rolling windows and refitted as they
-    walk forward. Writes report.json and Parquet tables beside it, and what was tried on these bars to the ledger in
-    data/ledger.
+    walk forward. Writes the page report.html, report.json and Parquet tables beside it, and what was tried on these
+    bars to the ledger in data/ledger.
     """
     prices, trading = prices_of(given, not as_json), trading_of(given)
     lstm, schedule = recipe_of(given, "lstm"), WalkForward(**fields_of(WalkForward, given))
@@ -65,6 +67,7 @@ def compare(as_json: bool, out: str | None, **given: Any) -> None:
     recipes = [lstm, lstm.replace(cell="rnn"), lstm.matched("rnn")]
     models = dict(zip(("lstm", "rnn", "rnn_matched"), recipes, strict=True))
     _, comparison = _compared(prices, models, schedule, given, not as_json, trading)
+    comparison = dataclasses.replace(comparison, rates=_first_rates(prices, lstm, given))
     comparison.save(folder)
     click.echo(comparison.to_json() if as_json else f"{comparison}\n\nWritten to {folder}{'/' if not out else ''}")
 
@@ -83,7 +86,22 @@ def _compared(
     models = walked(schedule)
     again = walked(dataclasses.replace(schedule, test=SENSITIVITY)) if given["sensitivity"] else None
     evidence = {"trials": given["trials"], "ledger": ledger, "sensitivity": again}
-    return models, compare_models(prices, models, **evidence, **trading)
+    comparison = compare_models(prices, models, **evidence, **trading)
+    command = shlex.join(["lstm-signal", *sys.argv[1:]])
+    return models, dataclasses.replace(comparison, report=dict(comparison.report) | {"command": command})
+
+
+def _first_rates(prices: pd.DataFrame, lstm: Forecaster, given: dict[str, Any]) -> pd.DataFrame | None:
+    """Return the rates of one member fitted on the first fold; None for a recipe that has none."""
+    if lstm.without:
+        return None
+    return _rates_of(prices, _first_fold(prices, lstm.replace(members=1), given))
+
+
+def _rates_of(prices: pd.DataFrame, fitted: FittedForecaster) -> pd.DataFrame:
+    found = fitted.rates(prices)
+    found.attrs["data_through"] = fitted.data_through.isoformat()
+    return found
 
 
 @click.command()
@@ -180,7 +198,7 @@ def rates(context: click.Context, /, as_json: bool, out: str | None, model: str 
     folder = Path(out) if out is not None else reports_folder(prices)
     check_out(folder)
     fitted = load_forecaster(model) if model else _first_fold(prices, recipe, given)
-    found = fitted.rates(prices)
+    found = _rates_of(prices, fitted)
     told = when_it_forgets(prices, found, fitted.data_through)
     folder.mkdir(parents=True, exist_ok=True)
     title = f"{prices.attrs['name']}: what an LSTM does with each bar"
@@ -233,8 +251,9 @@ def ladder(as_json: bool, out: str | None, **given: Any) -> None:
     check_out(folder)
     recipes = dict(zip(RUNGS, rungs(lstm), strict=True))
     models, comparison = _compared(prices, recipes, schedule, given, not as_json, trading)
-    comparison.save(folder)
     told = describe_rungs(prices, models, comparison)
+    comparison = dataclasses.replace(comparison, report=dict(comparison.report) | {"ladder": told})
+    comparison.save(folder)
     if as_json:
         click.echo(json.dumps({"rungs": told, "report": comparison.report}, indent=1))
     else:

@@ -13,41 +13,14 @@ import pandas as pd
 from lstm_signal.errors import InputError, did_you_mean
 from lstm_signal.files import replacing
 from lstm_signal.forecasts import told_failures
+from lstm_signal.report import Drawn, page
 from lstm_signal.tables import html_lines, html_table, measure_cells, text_table
-from lstm_signal.units import (
-    COST_ROWS,
-    DELAY_ROWS,
-    FLIP_ROWS,
-    FORECAST_ROWS,
-    MEMBER_ROWS,
-    MONEY_ROWS,
-    PAIR_ROWS,
-    TEST_ROWS,
-    TRADING_ROWS,
-    VOLATILITY_ROWS,
-    YESTERDAY_ROWS,
-    Row,
-)
+from lstm_signal.units import BASIS_POINTS, DELAYS, SECTIONS
 
 SCHEMA = 1
 BUY_AND_HOLD = "buy_and_hold"
 TABLES = ("forecasts", "returns", "positions", "fills", "members", "days")  # beside report.json, a Parquet file each
 
-# The report's sections: by column (a model, or a pair), then by measure. The rows of "years" are its years.
-SECTIONS: dict[str, dict[str, Row]] = {
-    "forecasts": FORECAST_ROWS,
-    "tests": TEST_ROWS,
-    "years": {},
-    "volatility": VOLATILITY_ROWS,
-    "yesterday": YESTERDAY_ROWS,
-    "trading": TRADING_ROWS,
-    "differences": PAIR_ROWS,
-    "money": MONEY_ROWS,
-    "at_costs": COST_ROWS,
-    "delays": DELAY_ROWS,
-    "members": MEMBER_ROWS,
-    "flips": FLIP_ROWS,
-}
 # What is printed: a title, and the sections whose rows stand below it.
 PRINTED = (
     ("Forecasts", ("forecasts",)),
@@ -80,6 +53,8 @@ class Comparison:
         By model and bar that a forecast was made at: `forecast` and `outcome` [log return], the `exposure` taken after
         it, what was `paid` for that and `earned` by it [fraction of equity], and whether the forecast was `right` in
         sign: those that were right and lost are `days[days["right"] & (days["earned"] < 0)]`.
+    rates : DataFrame, optional
+        By bar, an LSTM's forget, input and output rate; `attrs["data_through"]` is the last bar its fit has seen.
     """
 
     report: Mapping[str, Any]
@@ -89,6 +64,7 @@ class Comparison:
     fills: pd.DataFrame = field(repr=False)
     members: pd.DataFrame = field(repr=False)
     days: pd.DataFrame = field(repr=False)
+    rates: pd.DataFrame | None = field(repr=False, default=None)
 
     def table(self, kind: str, part: str = "value") -> pd.DataFrame:
         """Return a section of the report: a row a measure, a column a model (or a pair), NaN where undefined.
@@ -213,21 +189,39 @@ class Comparison:
         ]
 
     def save(self, folder: str | Path) -> Path:
-        """Write report.json and the Parquet files beside it; each is whole or not there, report.json comes last.
+        """Write report.json, the Parquet files beside it and the page report.html; each is whole or not there.
 
         Returns
         -------
         Path
             Of the folder, made if need be.
         """
-        folder, text = Path(folder), self.to_json()
+        folder, text, drawn = Path(folder), self.to_json(), self.page()
         folder.mkdir(parents=True, exist_ok=True)
-        for name in TABLES:
+        for name in [*TABLES, *(["rates"] if self.rates is not None else [])]:
             with replacing(folder / f"{name}.parquet") as temporary:
                 getattr(self, name).to_parquet(temporary)
         with replacing(folder / "report.json") as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
+        with replacing(folder / "report.html") as temporary:
+            temporary.write_text(drawn, encoding="utf-8")
         return folder
+
+    def page(self) -> str:
+        """Return the report as a page: HTML that opens offline and asks no network for anything."""
+        costs, delays = self.table("at_costs").filter(like="sharpe", axis=0), self.table("delays")
+        drawn = Drawn(
+            self.forecasts, self.returns, self.positions, self.members, self.error_gain, self.table("years"),
+            self.table("money"), costs.set_axis([str(bp) for bp in BASIS_POINTS]),
+            delays.set_axis([str(bars) for bars in DELAYS]), self.rates,
+        )  # fmt: skip
+        return page(self.report, drawn, self._head(), self._notes())
+
+    def plot(self) -> Any:
+        """Return a plotly figure of equity, each member's too, and drawdown."""
+        from lstm_signal import figures
+
+        return figures.equity(self.returns, self.members)
 
     def to_json(self) -> str:
         """Return the report as one JSON document."""
@@ -256,7 +250,8 @@ def read_comparison(folder: str | Path) -> Comparison:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
         if report["schema"] != SCHEMA:
             raise InputError(f"{folder} holds a report of schema {report['schema']}, this version reads {SCHEMA}.")
-        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
+        names = [*TABLES, *(["rates"] if (folder / "rates.parquet").is_file() else [])]
+        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in names}
     except InputError:
         raise
     except (OSError, KeyError, TypeError, ValueError) as error:

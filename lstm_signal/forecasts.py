@@ -89,6 +89,13 @@ class Forecasts:
         about = f"{made} forecasts of the {self.target} return over {self.horizon} bar(s){audit}"
         return f"{self.name}: {about}; the latest", header, rows
 
+    def plot(self) -> Any:
+        """Return a plotly figure of the price with the predicted next value and its interval."""
+        from lstm_signal import figures
+
+        close = self.frame["price"] / np.exp(self.frame["forecast"])
+        return figures.band(close, self.frame, self.name)
+
     @property
     def target(self) -> str:
         """What is forecast: "open", "close" or "next_close"."""

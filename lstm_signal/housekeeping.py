@@ -1,4 +1,4 @@
-"""The command line's verbs about what is kept on disk: prices and fits."""
+"""The command line's verbs about what is kept on disk: prices, comparisons and fits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pandas as pd
 
 from lstm_signal.bars import describe_prices
 from lstm_signal.checks import doubts
+from lstm_signal.comparison import read_comparison
 from lstm_signal.errors import FetchError, InputError
+from lstm_signal.files import replacing
 from lstm_signal.options import (
     DEFAULT_STORE,
     file_options,
@@ -70,6 +72,17 @@ def _told(about: dict[str, Any]) -> str:
     if "doubts" in about:
         lines += [f"  {doubt['kind']}: {doubt['text']}" for doubt in about["doubts"]] or ["  no doubts"]
     return "\n".join(lines)
+
+
+@click.command()
+@click.argument("folder")
+@json_option
+def report(as_json: bool, folder: str) -> None:
+    """Write the page of a saved comparison again: report.html, from the report.json and the tables in FOLDER alone."""
+    drawn, place = read_comparison(folder).page(), Path(folder) / "report.html"
+    with replacing(place) as temporary:
+        temporary.write_text(drawn, encoding="utf-8")
+    click.echo(json.dumps({"file": str(place)}, indent=1) if as_json else f"Written to {place}")
 
 
 @click.command()

@@ -76,6 +76,13 @@ class Run:
         audit = "" if self.about["audited"] else ", unaudited forecasts"
         return (f"{self.name} by {self.strategy}, {span}{audit}", ["", self.name], rows), reasons
 
+    def plot(self) -> Any:
+        """Return a plotly figure of equity and drawdown."""
+        from lstm_signal import figures
+
+        nothing = pd.DataFrame({"model": [], "member": [], "equity": []})
+        return figures.equity(self.returns.rename(self.name).to_frame(), nothing)
+
     def describe(self) -> dict[str, dict[str, Any]]:
         """Return the measures as JSON holds them: {value, unit}, and a reason where the value is null."""
         return describe(self._estimates)

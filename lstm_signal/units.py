@@ -123,6 +123,22 @@ MONEY_ROWS = {
     "lost_to_costs": Row("... by its costs alone [bars]", "count", 1, 0),
 }
 
+# The report's sections: by column (a model, or a pair), then by measure. The rows of "years" are its years.
+SECTIONS: dict[str, dict[str, Row]] = {
+    "forecasts": FORECAST_ROWS,
+    "tests": TEST_ROWS,
+    "years": {},
+    "volatility": VOLATILITY_ROWS,
+    "yesterday": YESTERDAY_ROWS,
+    "trading": TRADING_ROWS,
+    "differences": PAIR_ROWS,
+    "money": MONEY_ROWS,
+    "at_costs": COST_ROWS,
+    "delays": DELAY_ROWS,
+    "members": MEMBER_ROWS,
+    "flips": FLIP_ROWS,
+}
+
 
 def measured(rows: Mapping[str, Row], key: str, value: float, reason: str) -> Measure:
     """Return the measure, None with the reason if the value is no number."""

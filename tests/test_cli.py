@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 import lstm_signal as ls
 from lstm_signal import cli, commands
-from lstm_signal.comparison import SECTIONS
 from lstm_signal.recipe import Recipe
+from lstm_signal.units import SECTIONS
 
 PROGRAM = str(Path(sys.executable).with_name("lstm-signal"))
 SCHEDULE = ["--train", "150", "--test", "60", "--window", "10"]
@@ -546,8 +546,8 @@ def test_compare_writes_the_report_and_its_tables(compared):
     assert [path for path in written if path not in fits + ledger] == [
         f"reports/nasdaq/{name}"
         for name in (
-            "days.parquet", "fills.parquet", "forecasts.parquet", "members.parquet", "positions.parquet", "report.json",
-            "returns.parquet",
+            "days.parquet", "fills.parquet", "forecasts.parquet", "members.parquet", "positions.parquet",
+            "rates.parquet", "report.html", "report.json", "returns.parquet",
         )
     ]  # fmt: skip
     report = parse((folder / "report.json").read_text(encoding="utf-8"))
@@ -564,14 +564,16 @@ def test_compare_tells_people_the_same_numbers_and_where_they_are(compared, lstm
     assert (status, err) == (0, "")
     assert out.rstrip().splitlines()[-1] == "Written to my report"
     report = parse((empty / "my report" / "report.json").read_text(encoding="utf-8"))
-    assert report == parse(compared[1][1])  # in another process, the same bits
+    commands = report.pop("command"), (expected := parse(compared[1][1])).pop("command")
+    assert report == expected  # in another process, the same bits
+    assert commands[1].startswith("lstm-signal compare --csv ")
     for shown in ("lstm", "rnn_matched", "buy & hold", "RMSE [%]", "Sharpe ratio (ann.)"):
         assert shown in out
     assert f"{100 * report['forecasts']['lstm']['rmse']['value']:.4f}" in out
     assert f"{report['trading']['lstm']['sharpe']['value']:.2f}" in out
     assert sorted(path.name for path in (empty / "my report").iterdir()) == [
-        "days.parquet", "fills.parquet", "forecasts.parquet", "members.parquet", "positions.parquet", "report.json",
-        "returns.parquet",
+        "days.parquet", "fills.parquet", "forecasts.parquet", "members.parquet", "positions.parquet", "rates.parquet",
+        "report.html", "report.json", "returns.parquet",
     ]  # fmt: skip
 
 

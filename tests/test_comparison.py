@@ -80,7 +80,7 @@ def test_linear_walks_the_same_windows(prices: pd.DataFrame, models: list[ls.For
 def test_saved_and_read_back_it_is_the_same(comparison: ls.Comparison, tmp_path) -> None:
     folder = comparison.save(tmp_path / "reports" / "spy")
     tables = ("forecasts", "returns", "positions", "fills", "members", "days")
-    files = {"report.json", *(f"{name}.parquet" for name in tables)}
+    files = {"report.html", "report.json", *(f"{name}.parquet" for name in tables)}
     assert {file.name for file in folder.iterdir()} == files
     again = ls.read_comparison(folder)
     assert str(again) == str(comparison)

@@ -19,18 +19,21 @@ PROMISED = {
 }  # fmt: skip
 # Each may import from those before it alone.
 FLOW = [
-    "errors", "files", "units", "measures", "plots", "tables", "bars", "checks", "prices", "sessions", "yahoo",
+    "errors", "files", "units", "terms", "measures", "figures", "plots", "tables",
+    "bars", "checks", "prices", "sessions", "yahoo",
     "vintages", "updating", "history", "windows", "cells", "networks", "training", "linear",
     "recipe", "fits", "streaming", "saving", "forecaster", "intervals", "forecasts", "schedule",
     "store", "pool", "tasks", "walk", "baselines",
     "bt.indicators", "bt.feed", "bt.live", "bt.broker", "bt.book", "bt.strategy", "bt.portfolio",
     "bt.analyzers", "bt.observers", "bt.sizers",
     "bootstrap", "evidence", "estimates", "skill", "results",
-    "loading", "costs", "runs", "money", "ledger", "verdict", "comparison", "comparing",
+    "loading", "costs", "runs", "money", "ledger", "verdict", "report", "comparison", "comparing",
     "road", "cli", "options", "commands", "housekeeping",
 ]  # fmt: skip
 FREE = {
     "errors": set(),
+    "terms": set(),
+    "figures": set(),
     "plots": set(),
     "files": {"errors"},
     "units": set(),
