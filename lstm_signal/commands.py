@@ -16,7 +16,7 @@ from lstm_signal import plots
 from lstm_signal.bars import describe_prices
 from lstm_signal.comparing import compare as compare_models
 from lstm_signal.comparison import Comparison
-from lstm_signal.errors import InputError
+from lstm_signal.errors import FitError, InputError
 from lstm_signal.files import replacing
 from lstm_signal.forecaster import FittedForecaster, Forecaster, load_forecaster
 from lstm_signal.forecasts import Forecasts, read_forecasts, told_failures
@@ -92,10 +92,15 @@ def _compared(
 
 
 def _first_rates(prices: pd.DataFrame, lstm: Forecaster, given: dict[str, Any]) -> pd.DataFrame | None:
-    """Return the rates of one member fitted on the first fold; None for a recipe that has none."""
+    """Return the rates of one member fitted on the first fold; None for a recipe that has none, or became NaN."""
     if lstm.without:
         return None
-    return _rates_of(prices, _first_fold(prices, lstm.replace(members=1), given))
+    try:
+        return _rates_of(prices, _first_fold(prices, lstm.replace(members=1), given))
+    except FitError:
+        if given["on_error"] == "raise":
+            raise
+        return None
 
 
 def _rates_of(prices: pd.DataFrame, fitted: FittedForecaster) -> pd.DataFrame:

@@ -301,7 +301,7 @@ def test_help_lists_the_verbs_and_each_has_its_own():
         own = runner.invoke(cli.cli, [verb, "--help"])
         assert own.exit_code == 0
         assert told.split(".")[0].split(",")[0] in " ".join(own.output.split())
-        flags = {"--json"} | (set() if verb == "store" else {"--csv", "--sample", "--start", "--offline"})
+        flags = {"--json"} | (set() if verb in ("store", "report") else {"--csv", "--sample", "--start", "--offline"})
         walked = {"--seed", "--jobs", "--store", "--no-store", "--on-error"}
         assert flags | (walked if verb in MODELS else set()) <= set(own.output.replace(",", " ").split())
 

@@ -123,7 +123,7 @@ def test_intraday_bars_are_stamped_when_they_close_at_their_sessions_end_at_the_
 
 
 def test_an_intraday_bar_that_has_not_closed_is_left_out(yahoo, load):
-    now = pd.Timestamp.now(UTC).floor("1min")
+    now = pd.Timestamp.now(UTC).floor("1min") - pd.Timedelta("1min")  # a bar that begins this second is not asked for
     session = (now - pd.Timedelta("2h"), now + pd.Timedelta("1h"))
     starts = pd.date_range(session[0], now, freq="15min")
     yahoo.symbols["SPY"] = Symbol(server.walk(starts), sessions=[session], period=session)
