@@ -223,8 +223,8 @@ def main(series: int, networks: int, power: int) -> None:
     rows = [there[task] for task in wanted]
     print(f"# Is the verdict calibrated?\n\n{machine()}. The text before the code in calibration.py says how.\n")
     print(
-        f"Noise has {NULL_BARS['linear']:,} bars for the linear model and {NULL_BARS['networks']:,} for the networks, of "
-        f"which the better model\nis asked, too; the rest has {BARS:,}. Accepted: a sentence in 6 % of 2,000 linear "
+        f"Noise has {NULL_BARS['linear']:,} bars for the linear model and {NULL_BARS['networks']:,} for the networks, "
+        f"of which the better model\nis asked, too; the rest has {BARS:,}. Accepted: a sentence in 6 % of 2,000 linear "
         "walks of a process, and in 8 % of the networks' 200.\n"
     )
     print("\n".join(table(rows)))
