@@ -35,7 +35,7 @@ def told(name: str) -> str:
 
 def _thin(series: pd.Series) -> pd.Series:
     """Return every n-th value and the last one."""
-    step = max(1, len(series) // POINTS)
+    step = max(1, -(-len(series) // POINTS))
     return series.iloc[sorted({*range(0, len(series), step), len(series) - 1})] if len(series) else series
 
 
